@@ -1,0 +1,37 @@
+# fed_learn: what one does every day. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+SEEDS ?= 1000
+build = cmake --preset $(1) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
+
+help:  ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps:  ## install what a build needs (apt)
+	@scripts/install-deps.sh
+
+bin/fedlearn: release
+release: deps  ## build bin/fedlearn, optimised
+	@cmake --preset release -DFED_LEARN_TESTS=OFF -B build/program >/dev/null
+	@cmake --build build/program -j $(JOBS) --target fedlearn
+	@mkdir -p bin && ln -sf ../build/program/bin/fedlearn bin/fedlearn
+
+demo: release  ## six regions train one survival model over mutual TLS
+	@bin/fedlearn demo
+
+test: deps  ## configure, build and run every test
+	@$(call build,release)
+	@ctest --preset release -j $(JOBS)
+
+dev: deps  ## fast rebuild with assertions
+	@$(call build,dev)
+
+asan tsan: deps  ## every test under a sanitizer
+	@$(call build,$@)
+	@ctest --preset $@ -j $(JOBS)
+
+clean:  ## remove everything that was built
+	@rm -rf build bin demo
+
+.PHONY: help deps release demo test dev asan tsan clean
