@@ -43,7 +43,10 @@ enum class OpenMode {
 
 struct OpenOptions {
   OpenMode mode = OpenMode::kRead;
-  bool secret = false;  // a new file is readable by its owner only (0600)
+  // A new file is its owner's only (0600). One that is there must be so: PermissionDenied, with the `chmod` that mends
+  // it, if its group or others may read or write it.
+  bool secret = false;
+  bool executable = false;  // a new file may be run (0755)
 };
 
 class Disk {
@@ -55,8 +58,8 @@ class Disk {
 
   // The new name replaces what was there, atomically. Survives a crash only after SyncFolder of the new folder.
   virtual Status Rename(std::string_view from, std::string_view to) = 0;
-  virtual Status Remove(std::string_view path) = 0;            // a file; NotFound if absent
-  virtual Status MakeFolders(std::string_view path) = 0;       // with parents, synced; fine if present
+  virtual Status Remove(std::string_view path) = 0;                            // a file; NotFound if absent
+  virtual Status MakeFolders(std::string_view path) = 0;                       // with parents, synced; fine if present
   virtual Result<std::vector<std::string>> List(std::string_view folder) = 0;  // names, sorted
   virtual Status SyncFolder(std::string_view folder) = 0;
 
@@ -68,7 +71,9 @@ class Disk {
 // Small whole files.
 Result<std::string> ReadFile(Disk& disk, std::string_view path, std::uint64_t size_max);
 
-// Writes under a temporary name, syncs, renames, syncs the folder: after a crash there is the old file or the new one.
+// Writes under a temporary name (`path` + ".tmp"), syncs, renames, syncs the folder: after a crash there is the old
+// file or the new one. One writer of a path at a time. After an error the old file is still there, unless only the last
+// step failed: then which of the two a crash would leave is open.
 Status WriteFileAtomically(Disk& disk, std::string_view path, std::span<const std::byte> bytes, bool secret = false);
 Status WriteFileAtomically(Disk& disk, std::string_view path, std::string_view text, bool secret = false);
 
