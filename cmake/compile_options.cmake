@@ -1,6 +1,7 @@
 # Flags that every target of ours is built with.
 add_library(fed_learn_options INTERFACE)
-target_compile_options(fed_learn_options INTERFACE -Wall -Wextra -Wpedantic)
+target_compile_options(fed_learn_options INTERFACE -Wall -Wextra -Wpedantic
+                       -Wno-missing-field-initializers)
 if(FED_LEARN_WERROR)
   target_compile_options(fed_learn_options INTERFACE -Werror)
 endif()

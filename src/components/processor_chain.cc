@@ -1,0 +1,23 @@
+#include "components/processor_chain.h"
+
+namespace fed_learn {
+
+void ProcessorChain::Add(std::string name, std::unique_ptr<DataProcessor> processor) {
+  links_.push_back({std::move(name), std::move(processor)});
+}
+
+Status ProcessorChain::Process(FLContext& data_ctx, const AppContext& app_ctx) {
+  for (Link& link : links_) {
+    if (app_ctx.abort.IsSet()) return Cancelled(link.name + ": aborted");
+    if (auto status = link.processor->Process(data_ctx, app_ctx); !status.has_value()) {
+      return status.error().In(link.name);
+    }
+  }
+  return {};
+}
+
+void ProcessorChain::Abort(const AppContext& app_ctx) {
+  for (Link& link : links_) link.processor->Abort(app_ctx);
+}
+
+}  // namespace fed_learn

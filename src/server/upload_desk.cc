@@ -1,0 +1,150 @@
+#include "server/upload_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace fed_learn {
+namespace {
+
+std::string UploadIdOf(const UploadOffer& offer) {
+  const std::string text = std::to_string(offer.header.run) + "/" + std::to_string(offer.header.round) + "/" +
+                           offer.site + "/" + offer.manifest_id;
+  return ToHex(HashContent(AsBytes(text)).bytes);
+}
+
+}  // namespace
+
+UploadDesk::UploadDesk(Loop& loop, UploadDeskOptions options, std::shared_ptr<BufferPool> pool)
+    : loop_(loop), options_(options), pool_(std::move(pool)) {}
+
+UploadDesk::~UploadDesk() { loop_.Cancel(eviction_); }
+
+void UploadDesk::StartRound(ModelReceiver::Lookup have) { have_ = std::move(have); }
+
+void UploadDesk::EndRound(const Error& why) {
+  for (auto& [id, slot] : slots_) {
+    if (slot.attached) orphans_[slot.staged.receiver.get()] = slot.staged.receiver;
+  }
+  slots_.clear();
+  for (auto& waiting : std::exchange(queue_, {})) waiting.answer(why);
+  loop_.Cancel(std::exchange(eviction_, TimerId::kNone));
+}
+
+int UploadDesk::slots_used() const { return static_cast<int>(slots_.size() + orphans_.size()); }
+
+void UploadDesk::Offer(UploadOffer offer, Answer<UploadGrant> answer) {
+  const std::string id = UploadIdOf(offer);
+  std::erase_if(queue_, [&](Waiting& waiting) {
+    if (waiting.offer.site != offer.site) return false;
+    waiting.answer(FailedPrecondition("replaced by a later offer of the same site"));
+    return true;
+  });
+  for (auto it = slots_.begin(); it != slots_.end();) {
+    if (it->second.staged.site == offer.site && it->first != id) {
+      if (it->second.attached) orphans_[it->second.staged.receiver.get()] = it->second.staged.receiver;
+      it = slots_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  Requeue(std::move(offer), std::move(answer));
+}
+
+void UploadDesk::Requeue(UploadOffer offer, Answer<UploadGrant> answer) {
+  queue_.push_back({std::move(offer), std::move(answer)});
+  ServeQueue();
+}
+
+void UploadDesk::ServeQueue() {
+  for (auto it = queue_.begin(); it != queue_.end();) {
+    const auto slot = slots_.find(UploadIdOf(it->offer));
+    const bool continues = slot != slots_.end();
+    // The same upload on a connection that has not noticed its end: its bytes are not ours yet.
+    if (continues && slot->second.attached) {
+      ++it;
+      continue;
+    }
+    if (!continues && slots_used() >= options_.slots && !EvictOne()) {
+      ++it;
+      continue;
+    }
+    Waiting next = std::move(*it);
+    queue_.erase(it);
+    Grant(std::move(next.offer), next.answer);
+    it = queue_.begin();
+  }
+  ArmEviction();
+}
+
+void UploadDesk::Grant(UploadOffer offer, const Answer<UploadGrant>& answer) {
+  const std::string id = UploadIdOf(offer);
+  auto found = slots_.find(id);
+  if (found == slots_.end()) {
+    auto receiver = std::make_shared<ModelReceiver>(std::move(offer.manifest), have_, pool_);
+    StagedUpload staged{offer.site, std::move(offer.header), offer.manifest_id, std::move(receiver)};
+    found = slots_.emplace(id, Slot{std::move(staged), false, loop_.Now()}).first;
+  }
+  found->second.detached_at = loop_.Now();
+  const ModelReceiver& receiver = *found->second.staged.receiver;
+  UploadGrant grant;
+  grant.upload = id;
+  grant.tensors = FormatSelection(receiver.lacking());
+  grant.bytes = receiver.lacking_bytes();
+  grant.offset = receiver.offset();
+  answer(std::move(grant));
+}
+
+Result<std::shared_ptr<ByteSink>> UploadDesk::Attach(const std::string& site, const std::string& upload) {
+  const auto found = slots_.find(upload);
+  if (found == slots_.end() || found->second.staged.site != site) {
+    return NotFound("Contrib: no upload of that name is granted to '" + site + "' in this round; offer it again");
+  }
+  if (found->second.attached) {
+    return FailedPrecondition("another connection of '" + site + "' is filling this upload; offer it again");
+  }
+  found->second.attached = true;
+  return std::static_pointer_cast<ByteSink>(found->second.staged.receiver);
+}
+
+std::optional<StagedUpload> UploadDesk::Detach(const std::string& upload, const std::shared_ptr<ByteSink>& sink,
+                                               bool complete) {
+  orphans_.erase(sink.get());
+  std::optional<StagedUpload> finished;
+  const auto found = slots_.find(upload);
+  if (found != slots_.end() && found->second.staged.receiver.get() == sink.get()) {
+    found->second.attached = false;
+    found->second.detached_at = loop_.Now();
+    if (complete) {
+      finished = std::move(found->second.staged);
+      slots_.erase(found);
+    }
+  }
+  if (!options_.bugs.forget_waiting_site || !complete) ServeQueue();
+  return finished;
+}
+
+bool UploadDesk::EvictOne() {
+  const auto evictable = std::find_if(slots_.begin(), slots_.end(), [&](const auto& entry) {
+    return !entry.second.attached && loop_.Now() - entry.second.detached_at >= options_.grace;
+  });
+  if (evictable == slots_.end()) return false;
+  slots_.erase(evictable);
+  return true;
+}
+
+void UploadDesk::ArmEviction() {
+  loop_.Cancel(std::exchange(eviction_, TimerId::kNone));
+  if (queue_.empty()) return;
+  std::optional<MonotonicTime> first;
+  for (const auto& [id, slot] : slots_) {
+    if (!slot.attached && (!first || slot.detached_at < *first)) first = slot.detached_at;
+  }
+  if (!first) return;
+  const Duration delay = std::max<Duration>(*first + options_.grace - loop_.Now(), std::chrono::milliseconds(1));
+  eviction_ = loop_.After(delay, [this] {
+    eviction_ = TimerId::kNone;
+    ServeQueue();
+  });
+}
+
+}  // namespace fed_learn
