@@ -1,5 +1,5 @@
 // package: a model as a manifest followed by raw bytes. One encoding for the wire, the stored model, the staged upload
-// and the kept update; byte-exact in docs/protocol.md.
+// and the kept update; byte-exact in docs/model_format.md.
 //
 // The manifest is JSON: {"format": "fed_learn.model/1", "tensors": [{"name", "role", "dtype", "shape", "encoding",
 // "length", "hash"}, …]}. "hash" is the XXH3-128 of the tensor's bytes, whatever the encoding. Encoding "raw": `length`
@@ -9,8 +9,8 @@
 //
 // ParseManifest believes nothing: (1) at most limits.manifest_bytes; (2) JSON of exactly these keys, unknown ones
 // ignored; (3) names as ModelData::Add wants them, unique; (4) dtype, role and encoding known; (5) shape × dtype does
-// not overflow and equals length (raw); (6) the sum of all decoded sizes at most limits.model_bytes. The first rule that
-// fails is the error, naming source and tensor. Nothing is allocated for values before all of them hold.
+// not overflow and equals length (raw); (6) the sum of all decoded sizes at most limits.model_bytes. The first rule
+// that fails is the error, naming source and tensor. Nothing is allocated for values before all of them hold.
 #pragma once
 
 #include <functional>
@@ -79,6 +79,9 @@ std::shared_ptr<const EncodedModel> EncodeModel(ModelData model);
 // REQUIRES: a selection of `encoded`. Tensors of encoding zeros contribute no bytes.
 std::shared_ptr<const ByteSource> SendTensors(std::shared_ptr<const EncodedModel> encoded, const Selection& selection);
 
+// The bytes of the model's package file, straight from the tensors.
+std::shared_ptr<const ByteSource> SendPackage(std::shared_ptr<const EncodedModel> encoded);
+
 // Memory for received tensors, kept for the next model instead of given back to the system: touching fresh pages costs
 // more than the transfer. Thread-safe.
 class BufferPool {
@@ -103,7 +106,7 @@ class ModelReceiver : public ByteSink {
   ModelReceiver(Manifest manifest, const Lookup& have, std::shared_ptr<BufferPool> pool);
   ~ModelReceiver() override;
 
-  const Selection& lacking() const;        // what must travel, in this order
+  const Selection& lacking() const;  // what must travel, in this order
   std::uint64_t lacking_bytes() const;
 
   Status Expect(std::uint64_t total) override;  // InvalidArgument if total is not lacking_bytes()
@@ -123,8 +126,11 @@ class ModelReceiver : public ByteSink {
 // A lookup among the tensors of a model that is here.
 ModelReceiver::Lookup TensorsOf(std::shared_ptr<const EncodedModel> encoded);
 
-// The file form. Writing is atomic; reading streams, at most one tensor ahead.
+// The file form. Writing is atomic; reading streams, at most one tensor ahead. Reading refuses, with the path named,
+// what is no package or has a manifest that ParseManifest refuses (InvalidArgument), more than the limits
+// (ResourceExhausted), and more or fewer bytes than the manifest says or others than its hashes say (DataLoss).
 Status WritePackage(Disk& disk, std::string_view path, const EncodedModel& encoded);
+Result<std::shared_ptr<const EncodedModel>> ReadPackage(File& file, const PackageLimits& limits = {});
 Result<std::shared_ptr<const EncodedModel>> ReadPackage(Disk& disk, std::string_view path,
                                                         const PackageLimits& limits = {});
 

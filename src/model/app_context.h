@@ -22,10 +22,10 @@ enum class Phase { kInit, kTrain, kModelValidation, kFinished };
 enum class Side { kServer, kClient };
 
 struct AppContext {
-  std::string task_name;      // the federation's name; equal at both ends
+  std::string task_name;  // the federation's name; equal at both ends
   std::int64_t run_number = 1;
   Side side = Side::kClient;
-  std::string client_name;    // empty at the server
+  std::string client_name;  // empty at the server
   Phase phase = Phase::kInit;
   int current_round = 0;
   int start_round = 0;

@@ -13,17 +13,6 @@ constexpr std::size_t kNameBytesMax = 1024;
 // In the order of the enumeration.
 constexpr std::array<std::string_view, 4> kRoles = {"parameter", "buffer", "counter", "opaque"};
 
-Status CheckName(std::string_view name) {
-  if (name.empty()) return InvalidArgument("a tensor has an empty name; every tensor needs one");
-  if (name.size() > kNameBytesMax) {
-    return InvalidArgument("tensor '" + Escaped(name.substr(0, 40)) + "…' has a name of " +
-                           std::to_string(name.size()) + " bytes; at most " + std::to_string(kNameBytesMax) +
-                           " are allowed");
-  }
-  if (!IsUtf8(name)) return InvalidArgument("tensor '" + Escaped(name) + "' has a name that is not UTF-8");
-  return {};
-}
-
 }  // namespace
 
 std::string_view ToString(Role role) { return kRoles[static_cast<std::size_t>(role)]; }
@@ -45,8 +34,19 @@ Role GuessRole(std::string_view name, const Tensor& tensor) {
   return Role::kParameter;
 }
 
+Status CheckTensorName(std::string_view name) {
+  if (name.empty()) return InvalidArgument("a tensor has an empty name; every tensor needs one");
+  if (name.size() > kNameBytesMax) {
+    return InvalidArgument("tensor '" + Escaped(name.substr(0, 40)) + "…' has a name of " +
+                           std::to_string(name.size()) + " bytes; at most " + std::to_string(kNameBytesMax) +
+                           " are allowed");
+  }
+  if (!IsUtf8(name)) return InvalidArgument("tensor '" + Escaped(name) + "' has a name that is not UTF-8");
+  return {};
+}
+
 Status ModelData::Add(std::string name, Tensor tensor, Role role) {
-  RETURN_IF_ERROR(CheckName(name));
+  RETURN_IF_ERROR(CheckTensorName(name));
   const auto [place, is_new] = index_.try_emplace(name, tensors_.size());
   if (!is_new) return InvalidArgument("tensor '" + Escaped(name) + "' is there twice; names must be unique");
   tensors_.push_back({std::move(name), std::move(tensor), role});

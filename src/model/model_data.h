@@ -33,9 +33,12 @@ struct NamedTensor {
   Role role = Role::kParameter;
 };
 
+// InvalidArgument for an empty name, one longer than 1,024 bytes, or one that is not UTF-8.
+Status CheckTensorName(std::string_view name);
+
 class ModelData {
  public:
-  // InvalidArgument for an empty name, one longer than 1,024 bytes, one that is not UTF-8, or one that is there.
+  // InvalidArgument for a name that CheckTensorName refuses, or one that is there.
   Status Add(std::string name, Tensor tensor, Role role);
   Status Add(std::string name, Tensor tensor);  // role by GuessRole
 

@@ -19,12 +19,12 @@ namespace fed_learn {
 
 enum class DType : std::uint8_t { kF16, kBF16, kF32, kF64, kI8, kU8, kI16, kU16, kI32, kU32, kI64, kU64, kBool };
 
-std::size_t SizeOf(DType dtype);           // bytes an element
-std::string_view ToString(DType dtype);    // "f32", "i64", "bool"; as in the manifest
+std::size_t SizeOf(DType dtype);         // bytes an element
+std::string_view ToString(DType dtype);  // "f32", "i64", "bool"; as in the manifest
 Result<DType> DTypeFromString(std::string_view name);
-bool IsFloat(DType dtype);                 // f16, bf16, f32, f64
+bool IsFloat(DType dtype);  // f16, bf16, f32, f64
 
-using Shape = std::vector<std::int64_t>;   // empty: a scalar; a zero: no elements
+using Shape = std::vector<std::int64_t>;  // empty: a scalar; a zero: no elements
 
 std::string ToString(const Shape& shape);  // "[64, 3, 7, 7]"
 
@@ -89,16 +89,46 @@ bool operator==(const Tensor& a, const Tensor& b);
 
 template <typename T>
 constexpr DType DTypeOf();
-template <> constexpr DType DTypeOf<float>() { return DType::kF32; }
-template <> constexpr DType DTypeOf<double>() { return DType::kF64; }
-template <> constexpr DType DTypeOf<std::int8_t>() { return DType::kI8; }
-template <> constexpr DType DTypeOf<std::uint8_t>() { return DType::kU8; }
-template <> constexpr DType DTypeOf<std::int16_t>() { return DType::kI16; }
-template <> constexpr DType DTypeOf<std::uint16_t>() { return DType::kU16; }
-template <> constexpr DType DTypeOf<std::int32_t>() { return DType::kI32; }
-template <> constexpr DType DTypeOf<std::uint32_t>() { return DType::kU32; }
-template <> constexpr DType DTypeOf<std::int64_t>() { return DType::kI64; }
-template <> constexpr DType DTypeOf<std::uint64_t>() { return DType::kU64; }
+template <>
+constexpr DType DTypeOf<float>() {
+  return DType::kF32;
+}
+template <>
+constexpr DType DTypeOf<double>() {
+  return DType::kF64;
+}
+template <>
+constexpr DType DTypeOf<std::int8_t>() {
+  return DType::kI8;
+}
+template <>
+constexpr DType DTypeOf<std::uint8_t>() {
+  return DType::kU8;
+}
+template <>
+constexpr DType DTypeOf<std::int16_t>() {
+  return DType::kI16;
+}
+template <>
+constexpr DType DTypeOf<std::uint16_t>() {
+  return DType::kU16;
+}
+template <>
+constexpr DType DTypeOf<std::int32_t>() {
+  return DType::kI32;
+}
+template <>
+constexpr DType DTypeOf<std::uint32_t>() {
+  return DType::kU32;
+}
+template <>
+constexpr DType DTypeOf<std::int64_t>() {
+  return DType::kI64;
+}
+template <>
+constexpr DType DTypeOf<std::uint64_t>() {
+  return DType::kU64;
+}
 
 template <typename T>
 Tensor Tensor::Of(Shape shape, std::span<const T> values) {
