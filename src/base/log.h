@@ -17,7 +17,7 @@ enum class LogFormat { kHuman, kJson };
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kHuman;
-  std::string file = "";  // also append here; empty = standard error only
+  std::string file;  // also append here; empty = standard error only
 };
 
 // Once, at the start of main.
