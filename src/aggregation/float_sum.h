@@ -1,0 +1,65 @@
+// FloatSum: the exact sum of weighted floating-point tensors, which is the same bits in any order.
+//
+// A quantum q = 2^e is fixed before the round from the starting values: 2^-44 of the power of two below their largest
+// magnitude (2^-80 for f64), but not below 2^-80, which is also that of a tensor of zeros. What a contribution adds is
+//     round(round(value × weight) / q),
+// the product rounded to a double, the quotient to the nearest integer, both with ties to even. Each of these depends
+// on the contribution alone; the sums of the integers are exact, and so are the sums of the weights. An f16, bf16 or
+// f32 value times a whole weight below 2^29 is exact as well, so that only the quotient rounds: by at most q/2.
+//
+// The sum of an element is an int64. Where it could leave that (the sum of the largest magnitudes says so in time), the
+// tensor goes on in 128 bits: the same q, so the same value, and the order still does not matter. f64 and tensors of
+// zeros begin there. A value × weight beyond 2^110 q is refused.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "aggregation/tensor_sum.h"
+
+namespace fed_learn {
+
+struct FloatSumOptions {
+  const Kernels* kernels = &BestKernels();
+  bool non_negative = false;  // new values below zero become zero: a variance
+};
+
+class FloatSum : public TensorSum {
+ public:
+  FloatSum(DType dtype, FloatSumOptions options);
+
+  Status Begin(const Tensor& start, UpdateKind kind) override;
+  Status Stage(const Tensor& update, const Weight& weight) override;
+  void Commit(const Tensor& update, const Weight& weight) override;
+  void Undo(const Tensor& update, const Weight& weight) override;
+  Result<Tensor> Finish(const StepFunction& step) override;
+
+  int quantum_exponent() const { return exponent_; }
+  bool is_wide() const { return is_wide_; }
+
+ private:
+  double ScaleOf(const Weight& weight) const;
+  double ToDouble(std::uint64_t magnitude_bits) const;
+  Error NotFinite(const Tensor& update, std::size_t begin, std::size_t end) const;
+  void Add(const Tensor& update, std::size_t begin, std::size_t end, double scale);
+  void Widen();
+  void Mean(std::size_t begin, std::span<double> out) const;
+  void NewValues(std::size_t begin, const StepFunction& step, std::span<double> out) const;
+
+  const DType dtype_;
+  const FloatSumOptions options_;
+  const FloatKernels& kernels_;
+
+  Tensor start_;
+  UpdateKind kind_ = UpdateKind::kDifference;
+  int exponent_ = 0;  // of q
+  bool is_wide_ = false;
+  std::vector<std::int64_t> narrow_;
+  std::vector<Int128> wide_;
+  double bound_ = 0;  // no magnitude in narrow_ is above it
+  double bound_before_stage_ = 0;
+  Int128 divisor_units_ = 0;
+};
+
+}  // namespace fed_learn
