@@ -18,6 +18,8 @@ namespace {
 
 constexpr mode_t kPublicMode = 0644;
 constexpr mode_t kSecretMode = 0600;
+constexpr mode_t kExecutableMode = 0755;
+constexpr mode_t kOthersMayReadOrWrite = 0066;
 constexpr mode_t kFolderMode = 0755;
 
 // A descriptor that closes itself.
@@ -152,6 +154,15 @@ class PosixFile final : public File {
   std::string path_;
 };
 
+Status CheckIsSecret(int fd, const std::string& path) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return ErrnoError("look at", path);
+  if ((status.st_mode & kOthersMayReadOrWrite) == 0) return {};
+  return PermissionDenied(
+      fmt::format("{} is a secret, and others can read or write it (mode {:04o}); mend it with: chmod 600 {}", path,
+                  status.st_mode & 07777, path));
+}
+
 Status SyncFolderAt(const std::string& path) {
   const Descriptor folder(Retrying([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (folder.get() < 0) return ErrnoError("open the folder", path);
@@ -209,10 +220,11 @@ Result<std::string> PosixDisk::FullPath(std::string_view path) const {
 
 Result<std::unique_ptr<File>> PosixDisk::Open(std::string_view path, OpenOptions options) {
   ASSIGN_OR_RETURN(std::string full, FullPath(path));
-  const mode_t permissions = options.secret ? kSecretMode : kPublicMode;
+  const mode_t permissions = options.secret ? kSecretMode : options.executable ? kExecutableMode : kPublicMode;
   const int flags = OpenFlags(options.mode) | O_CLOEXEC | O_NOCTTY;
   Descriptor descriptor(Retrying([&] { return ::open(full.c_str(), flags, permissions); }));
   if (descriptor.get() < 0) return ErrnoError(options.mode == OpenMode::kCreateExclusive ? "create" : "open", full);
+  if (options.secret) RETURN_IF_ERROR(CheckIsSecret(descriptor.get(), full));
   return std::make_unique<PosixFile>(std::move(descriptor), std::move(full));
 }
 

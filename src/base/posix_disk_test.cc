@@ -98,6 +98,21 @@ TEST_F(PosixDiskTest, ASecretIsForItsOwnerOnly) {
   EXPECT_EQ(Permissions("key"), 0600u);
 }
 
+TEST_F(PosixDiskTest, ASecretThatOthersCanReadIsNotOpened) {
+  Create("key");
+  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kCreate}) {
+    const auto file = disk_->Open("key", {.mode = mode, .secret = true});
+    ASSERT_FALSE(file.has_value());
+    EXPECT_EQ(file.error().kind(), ErrorKind::kPermissionDenied);
+    EXPECT_THAT(file.error().message(), HasSubstr("chmod 600 " + folder_ + "/key"));
+  }
+}
+
+TEST_F(PosixDiskTest, AnExecutableFileCanBeRun) {
+  ASSERT_TRUE(disk_->Open("start.sh", {.mode = OpenMode::kCreate, .executable = true}).has_value());
+  EXPECT_EQ(Permissions("start.sh") & 0700u, 0700u);
+}
+
 TEST_F(PosixDiskTest, ASecretDoesNotInheritALeftOverTemporaryFile) {
   Create("key.tmp");
   ASSERT_TRUE(WriteFileAtomically(*disk_, "key", "k", true).has_value());
