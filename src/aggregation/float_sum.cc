@@ -10,7 +10,7 @@
 namespace fed_learn {
 namespace {
 
-constexpr int kExponentMin = -80;
+constexpr int kExponentMin = -72;
 constexpr double kNarrowMax = 0x1p62;
 constexpr double kAddendMax = 0x1p110;
 
@@ -49,12 +49,13 @@ Status FloatSum::Begin(const Tensor& start, UpdateKind kind) {
   start_ = start;
   kind_ = kind;
   const double magnitude = ToDouble(bits);
-  const int precision_bits = dtype_ == DType::kF64 ? 80 : 44;
+  const bool is_fine = dtype_ == DType::kF64 || start.elements() <= options_.small_elements_max;
+  const int precision_bits = is_fine ? 80 : 44;
   exponent_ = magnitude == 0 ? kExponentMin : std::max(std::ilogb(magnitude) - precision_bits, kExponentMin);
   bound_ = 0;
   divisor_units_ = 0;
   // One that was widened in the last round would be widened in this one too.
-  is_wide_ = dtype_ == DType::kF64 || magnitude == 0 || (is_wide_ && wide_.size() == size);
+  is_wide_ = is_fine || magnitude == 0 || (is_wide_ && wide_.size() == size);
   if (is_wide_) {
     wide_.assign(size, 0);
     narrow_ = {};
@@ -65,7 +66,7 @@ Status FloatSum::Begin(const Tensor& start, UpdateKind kind) {
   return {};
 }
 
-// The weight in units of q: exact, as q is a power of two and e ≥ -80.
+// The weight in units of q: exact, as q is a power of two and e ≥ -72.
 double FloatSum::ScaleOf(const Weight& weight) const { return std::ldexp(weight.addend.value(), -exponent_); }
 
 double FloatSum::ToDouble(std::uint64_t magnitude_bits) const {

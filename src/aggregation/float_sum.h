@@ -1,15 +1,19 @@
 // FloatSum: the exact sum of weighted floating-point tensors, which is the same bits in any order.
 //
 // A quantum q = 2^e is fixed before the round from the starting values: 2^-44 of the power of two below their largest
-// magnitude (2^-80 for f64), but not below 2^-80, which is also that of a tensor of zeros. What a contribution adds is
+// magnitude, 2^-80 for f64 and for small tensors, but not below 2^-72, which is also that of a tensor of zeros. What a
+// contribution adds is
 //     round(round(value × weight) / q),
 // the product rounded to a double, the quotient to the nearest integer, both with ties to even. Each of these depends
 // on the contribution alone; the sums of the integers are exact, and so are the sums of the weights. An f16, bf16 or
 // f32 value times a whole weight below 2^29 is exact as well, so that only the quotient rounds: by at most q/2.
 //
 // The sum of an element is an int64. Where it could leave that (the sum of the largest magnitudes says so in time), the
-// tensor goes on in 128 bits: the same q, so the same value, and the order still does not matter. f64 and tensors of
-// zeros begin there. A value × weight beyond 2^110 q is refused.
+// tensor goes on in 128 bits: the same q, so the same value, and the order still does not matter. f64, tensors of zeros
+// and small ones begin there: BatchNorm's statistics are small tensors, their range from channel to channel is large,
+// and 44 bits would not hold it. A value × weight beyond 2^110 q is refused: 2.7e11 in a tensor of zeros, 1e9 times the
+// largest starting magnitude at least in any other. The limit is one for each value, not for the sum, so that it does
+// not depend on the order either.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +26,8 @@ namespace fed_learn {
 
 struct FloatSumOptions {
   const Kernels* kernels = &BestKernels();
-  bool non_negative = false;  // new values below zero become zero: a variance
+  bool non_negative = false;               // new values below zero become zero: a variance
+  std::int64_t small_elements_max = 4096;  // a small tensor has no more
 };
 
 class FloatSum : public TensorSum {

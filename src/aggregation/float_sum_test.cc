@@ -32,7 +32,8 @@ Tensor NormalF32(Random& random, std::size_t size, double deviation) {
 class FloatSumTest : public testing::Test {
  protected:
   void Begin(const Tensor& start, UpdateKind kind = UpdateKind::kDifference) {
-    sum_ = std::make_unique<FloatSum>(start.dtype(), FloatSumOptions{});
+    // None counts as small, so that tests of a few elements see what a large tensor does.
+    sum_ = std::make_unique<FloatSum>(start.dtype(), FloatSumOptions{.small_elements_max = -1});
     ASSERT_TRUE(sum_->Begin(start, kind).has_value());
   }
   void Add(const Tensor& update, double weight) {
@@ -59,15 +60,29 @@ TEST_F(FloatSumTest, QuantumFollowsTheLargestStartingMagnitude) {
   EXPECT_EQ(sum_->quantum_exponent(), 1 - 44);
   EXPECT_FALSE(sum_->is_wide());
   Begin(Values<double>({0.25, -3.0}));
-  EXPECT_EQ(sum_->quantum_exponent(), 1 - 80);
+  EXPECT_EQ(sum_->quantum_exponent(), -72);
   EXPECT_TRUE(sum_->is_wide());
   Begin(Values<float>({0.0F, -0.0F}));
-  EXPECT_EQ(sum_->quantum_exponent(), -80);
+  EXPECT_EQ(sum_->quantum_exponent(), -72);
   EXPECT_TRUE(sum_->is_wide());
   Begin(Values<float>({1e-45F}));
-  EXPECT_EQ(sum_->quantum_exponent(), -80);
+  EXPECT_EQ(sum_->quantum_exponent(), -72);
+  Begin(Values<double>({1e6}));
+  EXPECT_EQ(sum_->quantum_exponent(), 19 - 80);
   Begin(Values<float>({3e38F}));
   EXPECT_EQ(sum_->quantum_exponent(), 127 - 44);
+}
+
+TEST_F(FloatSumTest, SmallTensorHoldsTheRangeOfBatchNormStatistics) {
+  FloatSum sum(DType::kF32, {});
+  const Tensor statistics = Values<float>({3e9F, 1.1e-3F, 7e-6F});
+  ASSERT_TRUE(sum.Begin(statistics, UpdateKind::kWeights).has_value());
+  EXPECT_TRUE(sum.is_wide());
+  for (int site = 0; site < 3; ++site) {
+    ASSERT_TRUE(sum.Stage(statistics, Of(1)).has_value());
+    sum.Commit(statistics, Of(1));
+  }
+  EXPECT_EQ(sum.Finish({}).value(), statistics);
 }
 
 TEST_F(FloatSumTest, SumIsThatOfAnInt128Reference) {
@@ -199,7 +214,7 @@ TEST_F(FloatSumTest, TensorOfZerosTakesSmallAndLargeUpdates) {
   const Tensor result = Finish();
   EXPECT_EQ(result.values<float>()[0], 1e-6F);
   EXPECT_EQ(result.values<float>()[1], 1000.0F);
-  EXPECT_NEAR(result.values<float>()[2], 1e-20F, 1e-24F);
+  EXPECT_NEAR(result.values<float>()[2], 1e-20F, 1e-22F);
 }
 
 TEST_F(FloatSumTest, SubnormalAndHugeStartsWork) {
