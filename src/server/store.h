@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -20,15 +21,15 @@ struct RunRecord {
   std::string task_name;
   std::string config_sha256;  // of the configuration the run was started with
   RunState state = RunState::kRunning;
-  std::string why;            // of an end that is not kCompleted
+  std::string why;  // of an end that is not kCompleted
 };
 
 // The outcome of a round; for round start_round − 1, the model that the run starts from.
 struct RoundRecord {
   std::int64_t run = 1;
   int round = 0;
-  std::string model_id;       // of the model after the round, a package in the store's folder
-  std::string state_id;       // of the aggregator's state, another; empty if none
+  std::string model_id;            // of the model after the round, a package in the store's folder
+  std::string state_id;            // of the aggregator's state, another; empty if none
   std::vector<std::string> sites;  // that were counted
   Json metrics = Json::object();   // means, and per site
   double seconds = 0;
@@ -36,8 +37,14 @@ struct RoundRecord {
 
 struct SiteRecord {
   std::string site;
-  std::string token;          // given at registration; the same after a restart
+  std::string token;            // given at registration; the same after a restart
   std::int64_t registered = 0;  // order of first registration
+};
+
+struct AuditRecord {
+  std::string when;  // wall time as RFC 3339
+  std::string who;
+  std::string what;
 };
 
 class Store {
@@ -57,6 +64,7 @@ class Store {
 
   // One line of the audit trail: who did what, when (wall time as RFC 3339).
   virtual Status RecordAudit(std::string_view when, std::string_view who, std::string_view what) = 0;
+  virtual Result<std::vector<AuditRecord>> Audit() = 0;  // in the order of recording
 };
 
 }  // namespace fed_learn
