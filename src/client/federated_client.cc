@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kBackOffFirst = std::chrono::milliseconds(500);
 constexpr Duration kBackOffMax = std::chrono::seconds(30);
+constexpr Duration kGoodbyeMax = std::chrono::seconds(5);
 constexpr Duration kProgressGap = std::chrono::seconds(1);
 // What took longer than this is worth a file: it is kept on disk against a kill.
 constexpr Duration kWorthKeeping = std::chrono::seconds(10);
@@ -49,12 +50,11 @@ FederatedClient::FederatedClient(FederatedClientOptions options, FederatedClient
 Result<std::unique_ptr<FederatedClient>> FederatedClient::Create(FederatedClientOptions options,
                                                                  FederatedClientParts parts) {
   std::unique_ptr<FederatedClient> client(new FederatedClient(std::move(options), std::move(parts)));
-  if (!client->options_.exclude_vars.empty()) {
+  for (const std::string& expression : client->options_.exclude_vars) {
     try {
-      client->excluded_.emplace(client->options_.exclude_vars);
+      client->excluded_.emplace_back(expression);
     } catch (const std::regex_error& error) {
-      return InvalidArgument("exclude_vars '" + client->options_.exclude_vars + "' is no regular expression: " +
-                             error.what());
+      return InvalidArgument("exclude_vars '" + expression + "' is no regular expression: " + error.what());
     }
   }
   return client;
@@ -91,6 +91,7 @@ void FederatedClient::OnOpen() {
 
 void FederatedClient::OnClose(const Error& why) {
   if (ended_) return;
+  if (goodbye_) return End(*goodbye_);
   connected_ = false;
   parts_.loop.Cancel(std::exchange(heartbeat_timer_, TimerId::kNone));
   const bool hopeless = why.kind() == ErrorKind::kInvalidArgument || why.kind() == ErrorKind::kUnauthenticated ||
@@ -112,7 +113,7 @@ void FederatedClient::OnClose(const Error& why) {
 }
 
 void FederatedClient::OnMessage(Json json) {
-  if (ended_) return;
+  if (ended_ || goodbye_) return;
   Heard();
   auto message = MessageFromJson(json);
   if (!message.has_value()) return LogWarning("from the server: {}", message.error().message());
@@ -135,18 +136,19 @@ void FederatedClient::Heard() {
   attempts_ = 0;
 }
 
-void FederatedClient::OnDone(const Done& done) {
-  StopWork();
-  ForgetKept();
-  parts_.link.Send(ToJson(Quit{}));
-  End({done.completed, done.why});
-}
+void FederatedClient::OnDone(const Done& done) { SayGoodbye({done.completed, done.why}); }
 
-void FederatedClient::Leave(std::string why) {
-  if (ended_) return;
+void FederatedClient::Leave(std::string why) { SayGoodbye({false, std::move(why)}); }
+
+// The server answers a Quit by closing the session; a server that does not is not waited for.
+void FederatedClient::SayGoodbye(ClientOutcome outcome) {
+  if (goodbye_ || ended_) return;
   StopWork();
+  if (outcome.completed) ForgetKept();
+  if (!connected_) return End(std::move(outcome));
   parts_.link.Send(ToJson(Quit{}));
-  End({false, std::move(why)});
+  goodbye_ = std::move(outcome);
+  reconnect_ = parts_.loop.After(kGoodbyeMax, [this] { End(*goodbye_); });
 }
 
 void FederatedClient::End(ClientOutcome outcome) {
@@ -442,17 +444,18 @@ AppContext FederatedClient::Context() const {
 // ---- variables that stay at the site --------------------------------------------------------------------------------
 
 bool FederatedClient::Excluded(const std::string& name) const {
-  return excluded_ && std::regex_search(name, *excluded_);
+  return std::any_of(excluded_.begin(), excluded_.end(),
+                     [&](const std::regex& expression) { return std::regex_search(name, expression); });
 }
 
 Result<ModelData> FederatedClient::WithLocalValues(const ModelData& global, int round) const {
-  if (!excluded_) return global;
+  if (excluded_.empty()) return global;
   const LocalValues local(parts_.disk, options_.folder);
   return local.Apply(global, round);
 }
 
 Status FederatedClient::KeepLocalValues(int round, const ModelData& trained_on, const FitResult& result) const {
-  if (!excluded_) return {};
+  if (excluded_.empty()) return {};
   ModelData kept;
   for (const NamedTensor& entry : result.update) {
     if (!Excluded(entry.name)) continue;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <regex>
 #include <string>
+#include <vector>
 
 #include "base/disk.h"
 #include "base/loop.h"
@@ -25,15 +26,16 @@
 namespace fed_learn {
 
 struct FederatedClientOptions {
-  std::string site;       // the certificate's CN
+  std::string site;  // the certificate's CN
   std::string task_name;
-  std::string folder;     // for what survives a restart, inside the disk
-  std::string exclude_vars;  // regular expression; matching variables neither come from the server nor go to it
+  std::string folder;  // for what survives a restart, inside the disk
+  // Regular expressions; a variable that matches one somewhere neither comes from the server nor goes to it.
+  std::vector<std::string> exclude_vars;
   int local_epochs = 0;
   int steps_aggregation = 0;
-  bool validate_global = false;  // metrics of the received model, before training
+  bool validate_global = false;                       // metrics of the received model, before training
   std::chrono::duration<double> retry_timeout{7200};  // patience with a server that is away
-  int fit_attempts_max = 3;      // failures in a row before the site gives up
+  int fit_attempts_max = 3;                           // failures in a row before the site gives up
   std::uint64_t jitter_seed = 0;
   PackageLimits limits;
 };
@@ -105,6 +107,7 @@ class FederatedClient : public ClientLinkHandler {
   void Idle();
   void Retry(const Error& why, void (FederatedClient::*step)());
   void Heard();
+  void SayGoodbye(ClientOutcome outcome);
   void End(ClientOutcome outcome);
   void SetPhase(std::string phase, double done = 0, std::string note = {});
   void SendHeartbeat();
@@ -121,24 +124,25 @@ class FederatedClient : public ClientLinkHandler {
 
   FederatedClientOptions options_;
   FederatedClientParts parts_;
-  std::optional<std::regex> excluded_;
+  std::vector<std::regex> excluded_;
   std::function<void(const ClientOutcome&)> on_end_;
   Random random_;
 
   bool connected_ = false;
+  std::optional<ClientOutcome> goodbye_;  // said; the session is about to close
   bool ended_ = false;
   MonotonicTime heard_at_;
-  int attempts_ = 0;             // of connecting, since something was heard
+  int attempts_ = 0;  // of connecting, since something was heard
   TimerId reconnect_ = TimerId::kNone;
   Duration heartbeat_{std::chrono::seconds(60)};
   TimerId heartbeat_timer_ = TimerId::kNone;
   TimerId progress_timer_ = TimerId::kNone;
 
   std::optional<RoundOffer> offer_;
-  RoundKey working_on_;          // what the steps below are about
-  RoundKey refused_;             // the server will not take it; not tried again
-  std::uint64_t job_ = 0;        // goes up when work is dropped, so that late answers are known as such
-  int failures_ = 0;             // of the current step, in a row
+  RoundKey working_on_;    // what the steps below are about
+  RoundKey refused_;       // the server will not take it; not tried again
+  std::uint64_t job_ = 0;  // goes up when work is dropped, so that late answers are known as such
+  int failures_ = 0;       // of the current step, in a row
   int fit_failures_ = 0;
   TimerId retry_ = TimerId::kNone;
   MonotonicTime fetch_began_;

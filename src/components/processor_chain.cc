@@ -20,4 +20,15 @@ void ProcessorChain::Abort(const AppContext& app_ctx) {
   for (Link& link : links_) link.processor->Abort(app_ctx);
 }
 
+Result<ProcessorChain> MakeProcessorChain(const std::vector<ComponentSpec>& specs, std::string_view where,
+                                          const Registry& registry, const ComponentServices& services) {
+  ProcessorChain chain;
+  for (const ComponentSpec& spec : specs) {
+    auto processor = registry.processors.Make(spec, services);
+    if (!processor.has_value()) return processor.error().In(where);
+    chain.Add(spec.name, *std::move(processor));
+  }
+  return chain;
+}
+
 }  // namespace fed_learn

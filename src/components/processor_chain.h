@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "components/data_processor.h"
+#include "components/registry.h"
 
 namespace fed_learn {
 
@@ -28,5 +29,9 @@ class ProcessorChain {
   };
   std::vector<Link> links_;
 };
+
+// The chain that a configuration lists under the key `where`. The first component that cannot be made is the error.
+Result<ProcessorChain> MakeProcessorChain(const std::vector<ComponentSpec>& specs, std::string_view where,
+                                          const Registry& registry, const ComponentServices& services);
 
 }  // namespace fed_learn

@@ -1,6 +1,5 @@
 #include "server/bulk_paths.h"
 
-#include <numeric>
 #include <optional>
 
 namespace fed_learn {
@@ -32,21 +31,11 @@ BulkPath OfModel(std::string_view rest) {
 BulkPath ParseBulkPath(std::string_view path) {
   if (path == "/healthz") return {BulkPath::kHealth, "", ""};
   if (path == "/v1/status") return {BulkPath::kStatus, "", ""};
+  if (path == "/v1/rounds") return {BulkPath::kRounds, "", ""};
   if (path == "/v1/updates") return {BulkPath::kOffer, "", ""};
   if (const auto rest = After(path, "/v1/uploads/")) return {BulkPath::kUpload, std::string(*rest), ""};
   if (const auto rest = After(path, "/v1/models/")) return OfModel(*rest);
   return {};
-}
-
-PackageSource::PackageSource(std::shared_ptr<const EncodedModel> model) : head_(PackageHead(*model)) {
-  Selection all(model->model.size());
-  std::iota(all.begin(), all.end(), 0);
-  tensors_ = SendTensors(std::move(model), all);
-}
-
-std::span<const std::byte> PackageSource::At(std::uint64_t offset) const {
-  if (offset < head_.size()) return std::as_bytes(std::span<const char>(head_)).subspan(offset);
-  return tensors_->At(offset - head_.size());
 }
 
 }  // namespace fed_learn

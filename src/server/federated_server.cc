@@ -15,6 +15,7 @@ namespace fed_learn {
 namespace {
 
 constexpr Duration kHelloDeadline = std::chrono::seconds(30);
+constexpr Duration kRecordRetry = std::chrono::seconds(5);
 constexpr Duration kStatusPushGap = std::chrono::milliseconds(100);
 constexpr std::uint64_t kOfferHeaderBytesMax = 1 << 20;
 
@@ -23,12 +24,18 @@ Duration ToDuration(Seconds seconds) { return std::chrono::duration_cast<Duratio
 double SecondsBetween(MonotonicTime from, MonotonicTime to) { return Seconds(to - from).count(); }
 
 std::string Rfc3339(WallTime time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(
-                                                   std::chrono::time_point_cast<std::chrono::system_clock::duration>(
-                                                       time))));
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(
+                         std::chrono::time_point_cast<std::chrono::system_clock::duration>(time))));
 }
 
 std::string PackagePath(const std::string& folder, const std::string& id) { return folder + "/" + id + ".flmodel"; }
+
+// Two large uploads keep a wire busy; of small ones more may come at once, since each costs a round trip.
+int UploadSlots(std::uint64_t model_bytes) {
+  constexpr std::uint64_t kStagingBytes = 32 << 20;
+  return static_cast<int>(std::clamp<std::uint64_t>(kStagingBytes / std::max<std::uint64_t>(model_bytes, 1), 2, 32));
+}
 
 Answer<UploadGrant> AsJson(Answer<Json> answer) {
   return [answer = std::move(answer)](Result<UploadGrant> grant) {
@@ -52,6 +59,7 @@ FederatedServer::~FederatedServer() {
   for (auto& [id, session] : sessions_) parts_.loop.Cancel(session.hello_deadline);
   parts_.loop.Cancel(heartbeat_check_);
   parts_.loop.Cancel(status_push_);
+  parts_.loop.Cancel(record_retry_);
 }
 
 // ---- start and recovery ---------------------------------------------------------------------------------------------
@@ -109,13 +117,14 @@ Status FederatedServer::Recover() {
 Status FederatedServer::BeginRun() {
   ASSIGN_OR_RETURN(ModelData model, parts_.first_model());
   if (model.empty()) return InvalidArgument("the first model has no tensors; look at 'model' in the configuration");
-  return RecordRound(options_.start_round - 1, std::move(model), {}, Json::object());
+  return MakeDurable(MakePending({.run = options_.run, .round = options_.start_round - 1}, std::move(model)));
 }
 
 Status FederatedServer::LoadRound(const RoundRecord& last) {
   ASSIGN_OR_RETURN(global_, ReadPackage(parts_.disk, PackagePath(options_.folder, last.model_id), options_.limits));
   round_ = last.round;
   state_id_ = last.state_id;
+  last_metrics_ = last.metrics;
   if (last.state_id.empty()) return {};
   ASSIGN_OR_RETURN(const auto state,
                    ReadPackage(parts_.disk, PackagePath(options_.folder, last.state_id), options_.limits));
@@ -142,7 +151,7 @@ void FederatedServer::Do(const decision::OpenRound& open) {
   if (auto status = parts_.aggregator->Begin(round_, global_->model); !status.has_value()) {
     return EndWith(RunState::kFailed, status.error().In("aggregator").message());
   }
-  desk_.StartRound(TensorsOf(broadcast_));
+  desk_.StartRound(TensorsOf(broadcast_), UploadSlots(broadcast_->model.byte_size()));
   round_open_ = true;
   round_opened_at_ = parts_.loop.Now();
   site_metrics_.clear();
@@ -177,50 +186,69 @@ void FederatedServer::Do(const decision::CloseRound& close) {
   for (const auto& [name, site] : sites_) {
     if (!site.counted_id.empty()) counted.push_back(name);
   }
-  Json metrics = {{"mean", result->metrics.Encode()}, {"sites", site_metrics_}};
-  const bool is_best = result->is_best;
-  auto status = RecordRound(close.round, std::move(result->model), std::move(counted), std::move(metrics));
-  if (!status.has_value()) {
-    return EndWith(RunState::kFailed,
-                   status.error().In(fmt::format("round {} could not be made durable", close.round)).message());
-  }
-  SaveForPeople(global_->model, is_best);
-  Carry(workflow_->On(event::RoundRecorded{close.round}));
+  pending_ = MakePending({.run = options_.run,
+                          .round = close.round,
+                          .sites = std::move(counted),
+                          .metrics = {{"mean", result->metrics.Encode()}, {"sites", site_metrics_}},
+                          .seconds = SecondsBetween(round_opened_at_, parts_.loop.Now())},
+                         std::move(result->model));
+  pending_->is_best = result->is_best;
+  RecordPending();
 }
 
-Status FederatedServer::RecordRound(int round, ModelData model, std::vector<std::string> sites, Json metrics) {
-  auto encoded = EncodeModel(std::move(model));
-  std::string state_id;
+FederatedServer::PendingRound FederatedServer::MakePending(RoundRecord record, ModelData model) const {
+  PendingRound pending{.record = std::move(record), .model = EncodeModel(std::move(model))};
+  pending.record.model_id = pending.model->id;
   if (ModelData state = parts_.aggregator->SaveState(); !state.empty()) {
-    const auto encoded_state = EncodeModel(std::move(state));
-    state_id = encoded_state->id;
-    RETURN_IF_ERROR(KeepPackage(*encoded_state));
+    pending.state = EncodeModel(std::move(state));
+    pending.record.state_id = pending.state->id;
   }
-  RETURN_IF_ERROR(KeepPackage(*encoded));
-  const RoundRecord record{.run = options_.run,
-                           .round = round,
-                           .model_id = encoded->id,
-                           .state_id = state_id,
-                           .sites = std::move(sites),
-                           .metrics = std::move(metrics),
-                           .seconds = SecondsBetween(round_opened_at_, parts_.loop.Now())};
-  RETURN_IF_ERROR(parts_.store.RecordRound(record));
-  if (global_ && global_->id != encoded->id) ForgetPackage(global_->id);
-  if (!state_id_.empty() && state_id_ != state_id) ForgetPackage(state_id_);
-  state_id_ = std::move(state_id);
-  global_ = std::move(encoded);
-  round_ = round;
-  for (ServerObserver* observer : parts_.observers) observer->OnRoundRecorded(record, global_->model);
+  return pending;
+}
+
+// A disk that is full or away costs time, not the round: it is tried again until it works or somebody ends the run.
+void FederatedServer::RecordPending() {
+  if (auto status = MakeDurable(*pending_); !status.has_value()) {
+    trouble_ = status.error().message();
+    LogError("round {} cannot be stored: {}; trying again in {}", pending_->record.round, trouble_,
+             HumanSeconds(Seconds(kRecordRetry).count()));
+    record_retry_ = parts_.loop.After(kRecordRetry, [this] {
+      record_retry_ = TimerId::kNone;
+      if (!ended_) RecordPending();
+    });
+    return Changed();
+  }
+  trouble_.clear();
+  const PendingRound recorded = *std::exchange(pending_, std::nullopt);
+  SaveForPeople(global_->model, recorded.is_best);
+  Carry(workflow_->On(event::RoundRecorded{recorded.record.round}));
+}
+
+Status FederatedServer::MakeDurable(const PendingRound& pending) {
+  if (pending.state) RETURN_IF_ERROR(KeepPackage(pending.state));
+  RETURN_IF_ERROR(KeepPackage(pending.model));
+  RETURN_IF_ERROR(parts_.store.RecordRound(pending.record));
+  if (global_ && global_->id != pending.model->id) ForgetPackage(global_->id);
+  if (!state_id_.empty() && state_id_ != pending.record.state_id) ForgetPackage(state_id_);
+  state_id_ = pending.record.state_id;
+  global_ = pending.model;
+  round_ = pending.record.round;
+  last_metrics_ = pending.record.metrics;
+  for (ServerObserver* observer : parts_.observers) observer->OnRoundRecorded(pending.record, global_->model);
   return {};
 }
 
-Status FederatedServer::KeepPackage(const EncodedModel& encoded) {
-  const std::string path = PackagePath(options_.folder, encoded.id);
+Status FederatedServer::KeepPackage(const std::shared_ptr<const EncodedModel>& encoded) {
+  const std::string path = PackagePath(options_.folder, encoded->id);
   if (options_.uploads.bugs.acknowledge_before_sync) {
     ASSIGN_OR_RETURN(const auto file, parts_.disk.Open(path, {OpenMode::kCreate}));
-    return WritePackageTo(*file, encoded);
+    const auto bytes = SendPackage(encoded);
+    for (std::uint64_t at = 0; at < bytes->size(); at += bytes->At(at).size()) {
+      RETURN_IF_ERROR(file->WriteAt(at, bytes->At(at)));
+    }
+    return {};
   }
-  return WritePackage(parts_.disk, path, encoded);
+  return WritePackage(parts_.disk, path, *encoded);
 }
 
 // A package that no record names any more; that it stays after a failure costs space only.
@@ -245,6 +273,7 @@ void FederatedServer::EndWith(RunState state, std::string why) {
   if (ended_) return;
   ended_ = true;
   round_open_ = false;
+  pending_.reset();
   state_ = state;
   why_ = std::move(why);
   for (const auto timer : {RunTimer::kWaitAfterMinClients, RunTimer::kRound}) Do(decision::StopTimer{timer});
@@ -266,14 +295,15 @@ void FederatedServer::EndWith(RunState state, std::string why) {
 }
 
 void FederatedServer::TellDone(SessionId session) {
-  parts_.link.Send(session, ToJson(Done{options_.run, state_ == RunState::kCompleted, why_,
-                                        global_ ? global_->id : std::string()}));
+  parts_.link.Send(
+      session, ToJson(Done{options_.run, state_ == RunState::kCompleted, why_, global_ ? global_->id : std::string()}));
 }
 
 // The server stays until every living site has heard that it is over; a dead one stops counting at its timeout.
 void FederatedServer::FinishIfAllHaveLeft() {
   if (!ended_ || !on_end_) return;
-  const bool all_left = std::none_of(sites_.begin(), sites_.end(), [](const auto& entry) { return entry.second.alive; });
+  const bool all_left =
+      std::none_of(sites_.begin(), sites_.end(), [](const auto& entry) { return entry.second.alive; });
   if (!all_left) return;
   parts_.loop.Post([outcome = RunOutcome{state_, why_, round_ + 1, global_ ? global_->id : std::string()},
                     on_end = std::exchange(on_end_, nullptr)] { on_end(outcome); });
@@ -281,20 +311,22 @@ void FederatedServer::FinishIfAllHaveLeft() {
 
 void FederatedServer::AbortRun(std::string why) { Carry(workflow_->On(event::Aborted{std::move(why)})); }
 
-void FederatedServer::GoAway() {
+void FederatedServer::GoAway(Task on_gone) {
+  on_gone_ = std::move(on_gone);
   std::vector<SessionId> ids;
   for (const auto& [id, session] : sessions_) ids.push_back(id);
   for (SessionId id : ids) parts_.link.Close(id, Unavailable("the server goes down; it will be back"));
+  if (ids.empty()) parts_.loop.Post(std::exchange(on_gone_, nullptr));
 }
 
 // ---- sessions -------------------------------------------------------------------------------------------------------
 
 void FederatedServer::OnOpen(SessionId id, const Peer& peer) {
+  if (on_gone_) parts_.link.Close(id, Unavailable("the server goes down; it will be back"));
   Session& session = sessions_[id];
   session.peer = peer;
-  session.hello_deadline = parts_.loop.After(kHelloDeadline, [this, id] {
-    parts_.link.Close(id, InvalidArgument("no hello within 30 s of connecting"));
-  });
+  session.hello_deadline = parts_.loop.After(
+      kHelloDeadline, [this, id] { parts_.link.Close(id, InvalidArgument("no hello within 30 s of connecting")); });
 }
 
 void FederatedServer::OnMessage(SessionId id, Json json) {
@@ -342,8 +374,8 @@ void FederatedServer::OnHello(SessionId id, Session& session, const Hello& hello
   site.address = session.peer.address;
   site.alive = true;
   Touch(site);
-  parts_.link.Send(id, ToJson(Welcome{.token = site.token,
-                                      .heartbeat_seconds = options_.heart_beat_timeout.count() / 10}));
+  parts_.link.Send(id,
+                   ToJson(Welcome{.token = site.token, .heartbeat_seconds = options_.heart_beat_timeout.count() / 10}));
   if (joins) {
     LogInfo("{} has joined from {}", site.name, site.address);
     for (ServerObserver* observer : parts_.observers) observer->OnSite(site.name, "joined");
@@ -358,25 +390,27 @@ Result<FederatedServer::Site*> FederatedServer::Admit(SessionId id, const Sessio
   const std::string& name = session.peer.name;
   if (session.greeted) return FailedPrecondition("hello was said already");
   if (std::find(hello.versions.begin(), hello.versions.end(), kProtocolVersion) == hello.versions.end()) {
-    return FailedPrecondition(fmt::format("this server speaks protocol version {} only; update fed_learn at '{}'",
-                                          kProtocolVersion, name));
+    return FailedPrecondition(
+        fmt::format("this server speaks protocol version {} only; update fed_learn at '{}'", kProtocolVersion, name));
   }
   if (hello.task_name != options_.task_name) {
-    return InvalidArgument(fmt::format("this server runs '{}', not '{}'; look at servers[0].name of the site's "
-                                       "configuration",
-                                       options_.task_name, Escaped(hello.task_name)));
+    return InvalidArgument(
+        fmt::format("this server runs '{}', not '{}'; look at servers[0].name of the site's "
+                    "configuration",
+                    options_.task_name, Escaped(hello.task_name)));
   }
   const auto found = sites_.find(name);
   if (found != sites_.end()) {
     Site& site = found->second;
     if (site.session && *site.session != id) {
-      return AlreadyExists(fmt::format("'{}' is connected already, from {}; stop that client first", name,
-                                       site.address));
+      return AlreadyExists(
+          fmt::format("'{}' is connected already, from {}; stop that client first", name, site.address));
     }
     return &site;
   }
   if (static_cast<int>(sites_.size()) >= options_.max_num_clients) {
-    return ResourceExhausted(fmt::format("max_num_clients = {} sites are registered already", options_.max_num_clients));
+    return ResourceExhausted(
+        fmt::format("max_num_clients = {} sites are registered already", options_.max_num_clients));
   }
   const SiteRecord record{name, parts_.make_token(), static_cast<std::int64_t>(sites_.size())};
   RETURN_IF_ERROR(parts_.store.RecordSite(record));
@@ -415,6 +449,7 @@ void FederatedServer::OnClose(SessionId id, const Error& why) {
     if (ended_) Lose(site->second, "has left");
   }
   sessions_.erase(found);
+  if (sessions_.empty() && on_gone_) parts_.loop.Post(std::exchange(on_gone_, nullptr));
   Changed();
 }
 
@@ -459,7 +494,8 @@ Status FederatedServer::Authorize(const BulkRequest& request, Site** site) {
   if (request.peer.role == PeerRole::kAdmin) return {};
   const auto found = sites_.find(request.peer.name);
   if (found == sites_.end() || !EqualInConstantTime(found->second.token, request.token)) {
-    return Unauthenticated("'" + request.peer.name + "' sent no token of its own; say hello on the control channel first");
+    return Unauthenticated("'" + request.peer.name +
+                           "' sent no token of its own; say hello on the control channel first");
   }
   *site = &found->second;
   Touch(found->second);
@@ -475,7 +511,12 @@ Result<std::shared_ptr<const ByteSource>> FederatedServer::FindBytes(const BulkR
   if (path.kind == BulkPath::kHealth) return std::make_shared<TextSource>("ok\n");
   Site* site = nullptr;
   RETURN_IF_ERROR(Authorize(request, &site));
-  if (path.kind == BulkPath::kStatus && site == nullptr) return std::make_shared<TextSource>(StatusJson().dump(2) + "\n");
+  if (path.kind == BulkPath::kStatus && site == nullptr)
+    return std::make_shared<TextSource>(StatusJson().dump(2) + "\n");
+  if (path.kind == BulkPath::kRounds && site == nullptr) {
+    ASSIGN_OR_RETURN(const Json rounds, RoundsJson());
+    return std::make_shared<TextSource>(rounds.dump() + "\n");
+  }
   std::shared_ptr<const EncodedModel> model;
   for (const auto& candidate : {broadcast_, global_}) {
     if (candidate && candidate->id == path.id) model = candidate;
@@ -489,7 +530,7 @@ Result<std::shared_ptr<const ByteSource>> FederatedServer::FindBytes(const BulkR
       return SendTensors(model, selection);
     }
     case BulkPath::kModel:
-      return std::make_shared<PackageSource>(model);
+      return SendPackage(model);
     default:
       return NotFound("nothing is kept at '" + Escaped(request.path) + "'");
   }
@@ -540,7 +581,8 @@ void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::strin
   const std::string manifest_id = ModelIdOf(manifest_text);
   if (!site.counted_id.empty() && !options_.uploads.bugs.count_reoffer_twice) {
     if (site.counted_id == manifest_id) return answer(ToJson(UploadGrant{.counted = true}));
-    return answer(AlreadyExists(fmt::format("Contrib: another update of '{}' is counted in round {}", site.name, round_)));
+    return answer(
+        AlreadyExists(fmt::format("Contrib: another update of '{}' is counted in round {}", site.name, round_)));
   }
   desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id}, AsJson(answer));
 }
@@ -548,12 +590,13 @@ void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::strin
 // What can be refused before a byte of the update has travelled.
 Status FederatedServer::CheckOffer(const ContributionHeader& header, const Manifest& manifest) const {
   if (header.run != options_.run) {
-    return FailedPrecondition(fmt::format("Contrib: run {} is not the run of this server, {}", header.run, options_.run));
+    return FailedPrecondition(
+        fmt::format("Contrib: run {} is not the run of this server, {}", header.run, options_.run));
   }
   if (!round_open_ || header.round != round_) {
-    return FailedPrecondition(ended_ ? std::string("Contrib: the run has ended")
-                                     : fmt::format("Contrib: round {} is not open; the current one is {}", header.round,
-                                                   round_));
+    return FailedPrecondition(
+        ended_ ? std::string("Contrib: the run has ended")
+               : fmt::format("Contrib: round {} is not open; the current one is {}", header.round, round_));
   }
   if (header.base_model != broadcast_->id) {
     return FailedPrecondition(fmt::format("Contrib: trained on model '{}', but round {} starts from '{}'",
@@ -639,11 +682,26 @@ Json FederatedServer::StatusJson() const {
           {"start_round", options_.start_round},
           {"num_rounds", options_.num_rounds},
           {"round_open", round_open_},
+          {"last_metrics", last_metrics_},
+          {"trouble", trouble_},
           {"round_seconds", round_open_ ? SecondsBetween(round_opened_at_, parts_.loop.Now()) : 0.0},
           {"model", global_ ? global_->id : ""},
           {"uploads", {{"staged", desk_.slots_used()}, {"waiting", desk_.waiting()}}},
           {"waiting", {{"sites", waiting.sites}, {"setting", waiting.setting}}},
           {"sites", std::move(sites)}};
+}
+
+Result<Json> FederatedServer::RoundsJson() const {
+  ASSIGN_OR_RETURN(const auto rounds, parts_.store.Rounds(options_.run));
+  Json json = Json::array();
+  for (const RoundRecord& round : rounds) {
+    json.push_back({{"round", round.round},
+                    {"model", round.model_id},
+                    {"sites", round.sites},
+                    {"metrics", round.metrics},
+                    {"seconds", round.seconds}});
+  }
+  return json;
 }
 
 // At most one push a while, so that a thousand heartbeats are not a thousand pushes.

@@ -29,8 +29,8 @@ namespace fed_learn {
 struct FederatedServerOptions {
   std::string task_name;
   std::int64_t run = 1;
-  std::string config_sha256;       // a stored run goes on only under the configuration it was begun with
-  std::string folder;              // for models, inside the disk
+  std::string config_sha256;  // a stored run goes on only under the configuration it was begun with
+  std::string folder;         // for models, inside the disk
   std::uint64_t seed = 0;
   int min_num_clients = 2;
   int max_num_clients = 100;
@@ -48,7 +48,9 @@ struct FederatedServerOptions {
 class ServerObserver {
  public:
   virtual ~ServerObserver() = default;
-  virtual void OnSite(const std::string& site, std::string_view what) { static_cast<void>(site), static_cast<void>(what); }
+  virtual void OnSite(const std::string& site, std::string_view what) {
+    static_cast<void>(site), static_cast<void>(what);
+  }
   virtual void OnCounted(const Contribution& contribution) { static_cast<void>(contribution); }
   virtual void OnRoundRecorded(const RoundRecord& round, const ModelData& model) {
     static_cast<void>(round), static_cast<void>(model);
@@ -58,7 +60,7 @@ class ServerObserver {
 struct RunOutcome {
   RunState state = RunState::kCompleted;
   std::string why;
-  int rounds = 0;             // the number after the last recorded round
+  int rounds = 0;  // the number after the last recorded round
   std::string model_id;
 };
 
@@ -69,11 +71,11 @@ struct FederatedServerParts {
   Store& store;
   Disk& disk;
   std::unique_ptr<Aggregator> aggregator;
-  std::unique_ptr<ModelSaver> saver;            // null: only the store keeps models
+  std::unique_ptr<ModelSaver> saver;               // null: only the store keeps models
   std::function<Result<ModelData>()> first_model;  // called when there is no stored round
   ProcessorChain pre_processors;
   ProcessorChain post_processors;
-  std::function<std::string()> make_token;      // unguessable in production, seeded in a simulation
+  std::function<std::string()> make_token;  // unguessable in production, seeded in a simulation
   std::vector<ServerObserver*> observers;
 };
 
@@ -89,11 +91,15 @@ class FederatedServer : public ServerLinkHandler {
   // Ends the run for good.
   void AbortRun(std::string why);
 
-  // Tells the sites that the server goes away for a while. What is recorded stays; they will come back.
-  void GoAway();
+  // Tells the sites that the server goes away for a while, then calls `on_gone`. What is recorded stays; they will
+  // come back.
+  void GoAway(Task on_gone);
 
   // For people and machines: run, round, who is awaited and since when, which setting decides, sites.
   Json StatusJson() const;
+
+  // Every recorded round with its sites, metrics and seconds.
+  Result<Json> RoundsJson() const;
 
   int buffers_held() const { return desk_.slots_used(); }
   const std::shared_ptr<const EncodedModel>& model() const { return global_; }
@@ -121,8 +127,16 @@ class FederatedServer : public ServerLinkHandler {
     bool alive = false;
     MonotonicTime heard_at;
     Heartbeat last;
-    std::string failure;       // the last one it reported, until it contributes
-    std::string counted_id;    // manifest id of what is in the open sum
+    std::string failure;     // the last one it reported, until it contributes
+    std::string counted_id;  // manifest id of what is in the open sum
+  };
+
+  // A closed round on its way to the disk.
+  struct PendingRound {
+    RoundRecord record;
+    std::shared_ptr<const EncodedModel> model;
+    std::shared_ptr<const EncodedModel> state;  // of the aggregator; null if it has none
+    bool is_best = false;
   };
 
   Status Recover();
@@ -134,8 +148,10 @@ class FederatedServer : public ServerLinkHandler {
   void Do(const decision::StopTimer& stop);
   void Do(const decision::CloseRound& close);
   void Do(const decision::EndRun& end);
-  Status RecordRound(int round, ModelData model, std::vector<std::string> sites, Json metrics);
-  Status KeepPackage(const EncodedModel& encoded);
+  PendingRound MakePending(RoundRecord record, ModelData model) const;
+  Status MakeDurable(const PendingRound& pending);
+  void RecordPending();
+  Status KeepPackage(const std::shared_ptr<const EncodedModel>& encoded);
   void ForgetPackage(const std::string& id);
   void SaveForPeople(const ModelData& model, bool is_best);
   void EndWith(RunState state, std::string why);
@@ -167,11 +183,15 @@ class FederatedServer : public ServerLinkHandler {
   RunState state_ = RunState::kRunning;
   std::string why_;
   bool ended_ = false;
-  int round_ = 0;             // the open round, or the last one
+  Task on_gone_;
+  int round_ = 0;  // the open round, or the last one
   bool round_open_ = false;
   MonotonicTime round_opened_at_;
-  std::string created_;
+  std::optional<PendingRound> pending_;
+  std::string trouble_;  // why the pending round is not on disk yet
+  TimerId record_retry_ = TimerId::kNone;
   std::string state_id_;
+  Json last_metrics_;                              // of the last recorded round
   std::shared_ptr<const EncodedModel> global_;     // as aggregated
   std::shared_ptr<const EncodedModel> broadcast_;  // as sent: after the pre-processors
   std::map<std::string, Site> sites_;
@@ -179,7 +199,7 @@ class FederatedServer : public ServerLinkHandler {
   std::map<RunTimer, TimerId> timers_;
   TimerId heartbeat_check_ = TimerId::kNone;
   TimerId status_push_ = TimerId::kNone;
-  std::map<std::string, double> site_metrics_;     // of the open round: "site/group/metric"
+  std::map<std::string, double> site_metrics_;  // of the open round: "site/group/metric"
 };
 
 }  // namespace fed_learn

@@ -28,9 +28,11 @@ constexpr std::array<KitKey, 14> kKitKeys = {{
 
 // What a restart may change without touching the model.
 constexpr std::array kNotOfTheModel = {
-    "/servers/0/service",       "/servers/0/ssl_private_key", "/servers/0/ssl_cert",
-    "/servers/0/ssl_root_cert", "/servers/0/admin_host",      "/servers/0/admin_port",
-    "/servers/0/admin_storage", "/servers/0/compression",     "/servers/0/num_server_workers",
+    "/servers/0/service",         "/servers/0/ssl_private_key",    "/servers/0/ssl_cert",
+    "/servers/0/ssl_root_cert",   "/servers/0/admin_host",         "/servers/0/admin_port",
+    "/servers/0/admin_storage",   "/servers/0/compression",        "/servers/0/num_server_workers",
+    "/servers/0/max_num_clients", "/servers/0/heart_beat_timeout", "/admin_cmd_modules",
+    "/result_processors",
 };
 
 std::string Sha256OfTraining(JsonDocument document) {

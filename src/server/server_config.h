@@ -41,7 +41,8 @@ struct ServerConfig {
   std::vector<ComponentSpec> result_processors;
   std::vector<ComponentSpec> handlers;
 
-  // SHA-256 of everything that decides the model, so not of addresses, keys and what has no effect.
+  // SHA-256 of everything that decides the model: not of addresses, keys, admin modules, max_num_clients,
+  // heart_beat_timeout and what has no effect.
   std::string sha256;
 
   std::vector<std::string> ignored;  // lines for the log: keys that are accepted and change nothing

@@ -222,7 +222,9 @@ TEST(ServerConfigTest, AnImpossibleMixtureIsBlamedOnTheFileThatHasIt) {
 TEST(ServerConfigTest, TheDigestIsThatOfWhatDecidesTheModel) {
   const auto digest = [](std::string_view text) { return ParseServerConfig(text, "c.json").value().sha256; };
   EXPECT_EQ(digest(kLeast).size(), 64u);
-  EXPECT_EQ(digest(kLeast), digest(R"({"servers":[{"num_rounds":3,"name":"liver","ssl_cert":"a","compression":"Gzip",
+  EXPECT_EQ(
+      digest(kLeast),
+      digest(R"({"servers":[{"num_rounds":3,"name":"liver","ssl_cert":"a","compression":"Gzip","heart_beat_timeout":9,
                                         "service":{"target":"a:1"}}]})"));
   EXPECT_NE(digest(kLeast), digest(R"({"servers": [{"name": "liver", "num_rounds": 4}]})"));
   EXPECT_NE(digest(kLeast), digest(R"({"servers": [{"name": "liver", "num_rounds": 3}], "seed": 1})"));

@@ -19,7 +19,10 @@ UploadDesk::UploadDesk(Loop& loop, UploadDeskOptions options, std::shared_ptr<Bu
 
 UploadDesk::~UploadDesk() { loop_.Cancel(eviction_); }
 
-void UploadDesk::StartRound(ModelReceiver::Lookup have) { have_ = std::move(have); }
+void UploadDesk::StartRound(ModelReceiver::Lookup have, int slots) {
+  have_ = std::move(have);
+  slots_max_ = slots;
+}
 
 void UploadDesk::EndRound(const Error& why) {
   for (auto& [id, slot] : slots_) {
@@ -64,7 +67,7 @@ void UploadDesk::ServeQueue() {
       ++it;
       continue;
     }
-    if (!continues && slots_used() >= options_.slots && !EvictOne()) {
+    if (!continues && slots_used() >= slots_max_ && !EvictOne()) {
       ++it;
       continue;
     }

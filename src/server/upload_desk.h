@@ -1,6 +1,6 @@
 // UploadDesk: the staged uploads of the open round. A contribution is gathered here whole before any of it is counted.
 //
-// Memory is bounded by credits: at most `slots` uploads hold a buffer, the others wait in a queue, at their sites, for
+// Memory is bounded by credits: only a few uploads hold a buffer, the others wait in a queue, at their sites, for
 // the grant. A broken upload keeps its slot and goes on at its offset; after `grace` without a connection it loses the
 // slot to whoever waits. Lives on the driver's loop; the sinks are filled on the link's threads.
 #pragma once
@@ -28,7 +28,6 @@ struct PlantedBugs {
 };
 
 struct UploadDeskOptions {
-  int slots = 2;
   Duration grace = std::chrono::minutes(2);
   PlantedBugs bugs;
 };
@@ -52,8 +51,10 @@ class UploadDesk {
   UploadDesk(Loop& loop, UploadDeskOptions options, std::shared_ptr<BufferPool> pool);
   ~UploadDesk();
 
-  // Drops what is staged and refuses those who wait with `why`. `have` finds tensors that need not travel.
-  void StartRound(ModelReceiver::Lookup have);
+  // `have` finds tensors that need not travel; at most so many uploads hold a buffer at a time.
+  void StartRound(ModelReceiver::Lookup have, int slots);
+
+  // Drops what is staged and refuses those who wait with `why`.
   void EndRound(const Error& why);
 
   // Answers with a grant as soon as there is a slot. A site's later offer replaces its earlier one; the same offer
@@ -91,6 +92,7 @@ class UploadDesk {
   UploadDeskOptions options_;
   std::shared_ptr<BufferPool> pool_;
   ModelReceiver::Lookup have_;
+  int slots_max_ = 1;
   std::map<std::string, Slot> slots_;                                    // by upload id
   std::map<const ByteSink*, std::shared_ptr<ByteSink>> orphans_;         // dropped, still on a connection
   std::deque<Waiting> queue_;
