@@ -20,8 +20,10 @@ namespace {
 
 constexpr int kSerialBits = 127;  // positive in 16 bytes; X.509 allows up to 20
 constexpr std::chrono::hours kBackdating{24};
-constexpr std::array<std::pair<Role, std::string_view>, 4> kRoleNames = {
-    {{Role::kRoot, "root"}, {Role::kServer, "server"}, {Role::kSite, "site"}, {Role::kAdmin, "admin"}}};
+constexpr std::array<std::pair<PartyRole, std::string_view>, 4> kRoleNames = {{{PartyRole::kRoot, "root"},
+                                                                               {PartyRole::kServer, "server"},
+                                                                               {PartyRole::kSite, "site"},
+                                                                               {PartyRole::kAdmin, "admin"}}};
 
 Status AddExtension(X509* certificate, X509* issuer, int nid, const std::string& value) {
   X509V3_CTX context;
@@ -95,7 +97,7 @@ std::string SerialOf(const X509* certificate) {
 
 Result<Subject> SubjectOf(const X509* certificate, std::string_view source) {
   const X509_NAME* name = X509_get_subject_name(certificate);
-  auto role = RoleFromString(EntryOf(name, NID_organizationalUnitName));
+  auto role = PartyRoleFromString(EntryOf(name, NID_organizationalUnitName));
   Subject subject{.project = EntryOf(name, NID_organizationName), .name = EntryOf(name, NID_commonName)};
   if (!role.has_value() || !CheckName(subject.project).has_value() || !CheckName(subject.name).has_value()) {
     return InvalidArgument(fmt::format(
@@ -109,12 +111,12 @@ Result<Subject> SubjectOf(const X509* certificate, std::string_view source) {
 
 }  // namespace
 
-std::string_view ToString(Role role) {
+std::string_view ToString(PartyRole role) {
   return std::find_if(kRoleNames.begin(), kRoleNames.end(), [&](const auto& entry) { return entry.first == role; })
       ->second;
 }
 
-Result<Role> RoleFromString(std::string_view text) {
+Result<PartyRole> PartyRoleFromString(std::string_view text) {
   for (const auto& [role, name] : kRoleNames) {
     if (name == text) return role;
   }
@@ -160,7 +162,7 @@ std::string Certificate::Fingerprint() const {
 }
 
 Result<Authority> MakeAuthority(const AuthorityOptions& options) {
-  const Subject subject{.project = options.project, .role = Role::kRoot, .name = "root"};
+  const Subject subject{.project = options.project, .role = PartyRole::kRoot, .name = "root"};
   ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::Generate(options.key_type));
   const std::time_t not_after = ToUnixSeconds(options.now + std::chrono::hours(24) * options.days);
   ASSIGN_OR_RETURN(CertificatePtr bare, MakeBare(subject, key.native(), nullptr, options.now, not_after));
@@ -181,7 +183,7 @@ Result<Certificate> IssueCertificate(const Authority& authority, const PublicKey
   X509* leaf = bare.get();
   RETURN_IF_ERROR(AddExtension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE"));
   RETURN_IF_ERROR(AddExtension(leaf, issuer, NID_key_usage, "critical,digitalSignature"));
-  const char* usage = options.subject.role == Role::kServer ? "serverAuth" : "clientAuth";
+  const char* usage = options.subject.role == PartyRole::kServer ? "serverAuth" : "clientAuth";
   RETURN_IF_ERROR(AddExtension(leaf, issuer, NID_ext_key_usage, usage));
   RETURN_IF_ERROR(AddExtension(leaf, issuer, NID_subject_key_identifier, "hash"));
   RETURN_IF_ERROR(AddExtension(leaf, issuer, NID_authority_key_identifier, "keyid:always"));

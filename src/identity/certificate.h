@@ -17,17 +17,17 @@ struct x509_st;  // OpenSSL's X509
 
 namespace fed_learn {
 
-enum class Role { kRoot, kServer, kSite, kAdmin };
+enum class PartyRole { kRoot, kServer, kSite, kAdmin };
 
 // "root", "server", "site" or "admin", as it stands in OU.
-std::string_view ToString(Role role);
+std::string_view ToString(PartyRole role);
 
 // The inverse. InvalidArgument for anything else.
-Result<Role> RoleFromString(std::string_view text);
+Result<PartyRole> PartyRoleFromString(std::string_view text);
 
 struct Subject {
   std::string project;
-  Role role = Role::kSite;
+  PartyRole role = PartyRole::kSite;
   std::string name;
   friend bool operator==(const Subject&, const Subject&) = default;
 };
@@ -89,7 +89,7 @@ Result<Authority> MakeAuthority(const AuthorityOptions& options);
 struct IssueOptions {
   Subject subject;
   WallTime now{};
-  int days = 365;                  // never beyond the root's own end
+  int days = 365;                       // never beyond the root's own end
   std::vector<std::string> hosts = {};  // host names and IP addresses a server is reached under; empty for others
 };
 

@@ -39,10 +39,10 @@ INSTANTIATE_TEST_SUITE_P(Types, CertificateTest, ::testing::Values(KeyType::kP25
                          [](const auto& info) { return std::string(ToString(info.param)); });
 
 TEST_P(CertificateTest, TheSubjectSaysWhoOfWhatProject) {
-  EXPECT_EQ(Parse(pki_.root_pem).subject(), (Subject{"test", Role::kRoot, "root"}));
-  EXPECT_EQ(Parse(pki_.server.certificate_pem).subject(), (Subject{"test", Role::kServer, "server"}));
-  EXPECT_EQ(Parse(pki_.sites[1].certificate_pem).subject(), (Subject{"test", Role::kSite, "site_2"}));
-  EXPECT_EQ(Parse(pki_.admin.certificate_pem).subject(), (Subject{"test", Role::kAdmin, "admin@example.org"}));
+  EXPECT_EQ(Parse(pki_.root_pem).subject(), (Subject{"test", PartyRole::kRoot, "root"}));
+  EXPECT_EQ(Parse(pki_.server.certificate_pem).subject(), (Subject{"test", PartyRole::kServer, "server"}));
+  EXPECT_EQ(Parse(pki_.sites[1].certificate_pem).subject(), (Subject{"test", PartyRole::kSite, "site_2"}));
+  EXPECT_EQ(Parse(pki_.admin.certificate_pem).subject(), (Subject{"test", PartyRole::kAdmin, "admin@example.org"}));
 }
 
 TEST_P(CertificateTest, WhoTheRootSignedCounts) {
@@ -98,7 +98,7 @@ TEST_P(CertificateTest, ASiteCannotIssue) {
   const auto key = PrivateKey::FromPem(pki_.sites[0].key_pem, "site_1.key");
   ASSERT_TRUE(key.has_value());
   const auto forged =
-      IssueCertificate({*key, site}, key->public_key(), {.subject = {"test", Role::kAdmin, "x"}, .now = kNow});
+      IssueCertificate({*key, site}, key->public_key(), {.subject = {"test", PartyRole::kAdmin, "x"}, .now = kNow});
   ASSERT_TRUE(forged.has_value()) << forged.error().message();
   EXPECT_FALSE(VerifyCertificate(*forged, Parse(pki_.root_pem), nullptr, kNow).has_value());
   EXPECT_FALSE(VerifyCertificate(*forged, site, nullptr, kNow).has_value());
@@ -119,7 +119,7 @@ TEST_P(CertificateTest, NobodyOutlivesTheRoot) {
   const auto authority = MakeAuthority({.project = "p", .key_type = GetParam(), .now = kNow, .days = 10});
   ASSERT_TRUE(authority.has_value());
   const auto leaf = IssueCertificate(*authority, authority->key.public_key(),
-                                     {.subject = {"p", Role::kSite, "a"}, .now = kNow, .days = 365});
+                                     {.subject = {"p", PartyRole::kSite, "a"}, .now = kNow, .days = 365});
   ASSERT_TRUE(leaf.has_value());
   EXPECT_EQ(leaf->not_after(), kNow + 10 * kDay);
   const Status late = VerifyCertificate(*leaf, authority->certificate, nullptr, kNow + 11 * kDay);
@@ -157,11 +157,11 @@ TEST(CertificateFromPemTest, WhatIsNoCertificateIsRefusedByItsFile) {
 }
 
 TEST(RoleTest, NamesAreReadBack) {
-  for (const Role role : {Role::kRoot, Role::kServer, Role::kSite, Role::kAdmin}) {
-    EXPECT_EQ(*RoleFromString(ToString(role)), role);
+  for (const PartyRole role : {PartyRole::kRoot, PartyRole::kServer, PartyRole::kSite, PartyRole::kAdmin}) {
+    EXPECT_EQ(*PartyRoleFromString(ToString(role)), role);
   }
-  EXPECT_FALSE(RoleFromString("").has_value());
-  EXPECT_FALSE(RoleFromString("Site").has_value());
+  EXPECT_FALSE(PartyRoleFromString("").has_value());
+  EXPECT_FALSE(PartyRoleFromString("Site").has_value());
 }
 
 TEST(UtcTextTest, IsRfc3339) {

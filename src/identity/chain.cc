@@ -20,7 +20,7 @@ Error ChainError(int code, const Certificate& failing, WallTime now) {
   const std::string who = Describe(subject);
   switch (code) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      if (subject.role == Role::kRoot) {
+      if (subject.role == PartyRole::kRoot) {
         return Unauthenticated(
             fmt::format("the root certificate of project '{}' expired on {} and it is {}; provision "
                         "the project into a new folder and hand out its kits",
@@ -69,14 +69,14 @@ Status VerifyCertificate(const Certificate& certificate, const Certificate& root
       X509_STORE_CTX_init(context.get(), store.get(), certificate.native(), nullptr) != 1) {
     return OpensslError("preparing to verify a certificate");
   }
-  const Role role = certificate.subject().role;
-  if (role == Role::kRoot || certificate.subject().project != root.subject().project) {
+  const PartyRole role = certificate.subject().role;
+  if (role == PartyRole::kRoot || certificate.subject().project != root.subject().project) {
     return ChainError(X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, certificate, now);
   }
   X509_VERIFY_PARAM* rules = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_time(rules, ToUnixSeconds(now));
   X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_X509_STRICT);
-  X509_VERIFY_PARAM_set_purpose(rules, role == Role::kServer ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
+  X509_VERIFY_PARAM_set_purpose(rules, role == PartyRole::kServer ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
   if (X509_verify_cert(context.get()) != 1) {
     const int code = X509_STORE_CTX_get_error(context.get());
     ERR_clear_error();

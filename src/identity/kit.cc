@@ -43,7 +43,8 @@ class KitReader {
                       PathOf(kManifestFile), kRootFile, kSignatureFile, kUnpackAgain));
     }
     ASSIGN_OR_RETURN(KitManifest manifest, ParseKitManifest(text, PathOf(kManifestFile)));
-    if (manifest.subject.project == root.subject().project && manifest.subject.role != Role::kRoot) return manifest;
+    if (manifest.subject.project == root.subject().project && manifest.subject.role != PartyRole::kRoot)
+      return manifest;
     return DataLoss(fmt::format("{} is not a kit of project '{}'; {}", PathOf(kManifestFile), root.subject().project,
                                 kUnpackAgain));
   }
@@ -58,7 +59,7 @@ class KitReader {
       }
       contents.emplace(name, std::move(bytes));
     }
-    const Role role = manifest.subject.role;
+    const PartyRole role = manifest.subject.role;
     for (const std::string_view name : {kRootFile, CertificateFile(role), ConfigFile(role)}) {
       if (!contents.contains(std::string(name))) {
         return DataLoss(fmt::format("{} does not list {}; {}", PathOf(kManifestFile), name, kUnpackAgain));
@@ -68,7 +69,7 @@ class KitReader {
   }
 
   Result<PrivateKey> ReadKey(const KitManifest& manifest, const Certificate& certificate) const {
-    const Role role = manifest.subject.role;
+    const PartyRole role = manifest.subject.role;
     const std::string path = PathOf(KeyFile(role));
     auto key = PrivateKey::Load(disk_, path);
     if (!key.has_value() && key.error().kind() == ErrorKind::kNotFound) {
@@ -88,18 +89,18 @@ class KitReader {
   std::string folder_;
 };
 
-Status CheckRole(const KitReader& reader, const KitManifest& manifest, Role wanted) {
+Status CheckRole(const KitReader& reader, const KitManifest& manifest, PartyRole wanted) {
   if (manifest.subject.role == wanted) return {};
   return InvalidArgument(fmt::format("{} is of {}, and this needs the kit of a{}; give another folder",
                                      reader.PathOf(kManifestFile), Describe(manifest.subject),
-                                     wanted == Role::kAdmin ? "n admin" : fmt::format(" {}", ToString(wanted))));
+                                     wanted == PartyRole::kAdmin ? "n admin" : fmt::format(" {}", ToString(wanted))));
 }
 
 // The server's; others get an empty list of none.
 Result<std::string> ReadRevocations(const KitReader& reader, const KitManifest& manifest, const Certificate& root,
                                     const Certificate& certificate, WallTime now) {
   const std::string path = reader.PathOf(CertificateFile(manifest.subject.role));
-  if (manifest.subject.role != Role::kServer) {
+  if (manifest.subject.role != PartyRole::kServer) {
     if (auto valid = VerifyCertificate(certificate, root, nullptr, now); !valid.has_value())
       return valid.error().In(path);
     return std::string();
@@ -112,13 +113,13 @@ Result<std::string> ReadRevocations(const KitReader& reader, const KitManifest& 
 
 }  // namespace
 
-std::string_view CertificateFile(Role role) { return role == Role::kServer ? "server.crt" : "client.crt"; }
+std::string_view CertificateFile(PartyRole role) { return role == PartyRole::kServer ? "server.crt" : "client.crt"; }
 
-std::string_view KeyFile(Role role) { return role == Role::kServer ? "server.key" : "client.key"; }
+std::string_view KeyFile(PartyRole role) { return role == PartyRole::kServer ? "server.key" : "client.key"; }
 
-std::string_view ConfigFile(Role role) {
-  if (role == Role::kServer) return "fed_server.json";
-  return role == Role::kSite ? "fed_client.json" : "fed_admin.json";
+std::string_view ConfigFile(PartyRole role) {
+  if (role == PartyRole::kServer) return "fed_server.json";
+  return role == PartyRole::kSite ? "fed_client.json" : "fed_admin.json";
 }
 
 Result<Kit> LoadKit(Disk& disk, std::string_view folder, const LoadKitOptions& options) {

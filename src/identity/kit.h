@@ -27,9 +27,9 @@ inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kSignatureFile = "manifest.sig";
 
 // The file names that depend on whose kit it is. REQUIRES: role is not kRoot.
-std::string_view CertificateFile(Role role);
-std::string_view KeyFile(Role role);
-std::string_view ConfigFile(Role role);
+std::string_view CertificateFile(PartyRole role);
+std::string_view KeyFile(PartyRole role);
+std::string_view ConfigFile(PartyRole role);
 
 // A value; safe to copy between threads. Its key has no formatter.
 struct Kit {
@@ -47,7 +47,7 @@ struct Kit {
 };
 
 struct LoadKitOptions {
-  Role role = Role::kSite;  // whose kit the caller can use
+  PartyRole role = PartyRole::kSite;  // whose kit the caller can use
   WallTime now{};
 };
 

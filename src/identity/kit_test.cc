@@ -50,7 +50,7 @@ class KitTest : public ::testing::Test {
     Write(kSignatureFile, *Sign(authority_.key, text));
   }
 
-  void MakeKit(Role role, std::string name, bool with_key = true) {
+  void MakeKit(PartyRole role, std::string name, bool with_key = true) {
     const auto key = PrivateKey::Generate(KeyType::kP256);
     const Subject subject{"liver", role, std::move(name)};
     const auto certificate = IssueCertificate(authority_, key->public_key(), {.subject = subject, .now = kNow});
@@ -61,16 +61,16 @@ class KitTest : public ::testing::Test {
     if (with_key) {
       ASSERT_TRUE(key->Save(*disk_, "kit/startup/" + std::string(KeyFile(role))).has_value());
     }
-    if (role == Role::kServer) Write(kRevocationFile, RevocationList::Make(authority_, {}, kNow, 1)->pem());
+    if (role == PartyRole::kServer) Write(kRevocationFile, RevocationList::Make(authority_, {}, kNow, 1)->pem());
     SignManifest({.subject = subject, .org = "St. Mary", .key_made_at_site = !with_key, .created = "now", .files = {}},
                  {std::string(kRootFile), std::string(CertificateFile(role)), std::string(ConfigFile(role))});
   }
 
-  Result<Kit> Load(Role role = Role::kSite, WallTime now = kNow) {
+  Result<Kit> Load(PartyRole role = PartyRole::kSite, WallTime now = kNow) {
     return LoadKit(*disk_, "kit", {.role = role, .now = now});
   }
 
-  void ExpectRefused(ErrorKind kind, std::string_view message, Role role = Role::kSite, WallTime now = kNow) {
+  void ExpectRefused(ErrorKind kind, std::string_view message, PartyRole role = PartyRole::kSite, WallTime now = kNow) {
     const auto kit = Load(role, now);
     ASSERT_FALSE(kit.has_value());
     EXPECT_EQ(kit.error().kind(), kind) << kit.error().message();
@@ -85,7 +85,7 @@ class KitTest : public ::testing::Test {
 
 TEST_F(KitTest, AWholeKitIsLoadedForEachRole) {
   for (const auto& [role, name] :
-       {std::pair(Role::kServer, "server"), {Role::kSite, "site_1"}, {Role::kAdmin, "a@b.c"}}) {
+       {std::pair(PartyRole::kServer, "server"), {PartyRole::kSite, "site_1"}, {PartyRole::kAdmin, "a@b.c"}}) {
     std::filesystem::remove_all(folder_ + "/kit");
     ASSERT_TRUE(disk_->MakeFolders("kit/startup").has_value());
     MakeKit(role, name);
@@ -98,8 +98,8 @@ TEST_F(KitTest, AWholeKitIsLoadedForEachRole) {
     for (const std::string& path : {kit->root_path, kit->certificate_path, kit->key_path}) {
       EXPECT_TRUE(*disk_->Exists(path)) << path;
     }
-    EXPECT_EQ(kit->revocation_path.empty(), role != Role::kServer);
-    EXPECT_EQ(kit->revocation_pem.empty(), role != Role::kServer);
+    EXPECT_EQ(kit->revocation_path.empty(), role != PartyRole::kServer);
+    EXPECT_EQ(kit->revocation_pem.empty(), role != PartyRole::kServer);
   }
 }
 
@@ -108,8 +108,8 @@ TEST_F(KitTest, AFolderThatIsNoKitIsCalledThat) {
 }
 
 TEST_F(KitTest, EachFileThatIsChangedIsNamed) {
-  MakeKit(Role::kSite, "site_1");
-  for (const std::string_view name : {ConfigFile(Role::kSite), CertificateFile(Role::kSite)}) {
+  MakeKit(PartyRole::kSite, "site_1");
+  for (const std::string_view name : {ConfigFile(PartyRole::kSite), CertificateFile(PartyRole::kSite)}) {
     const std::string before = Read(name);
     Write(name, before + " ");
     ExpectRefused(ErrorKind::kDataLoss, "kit/startup/" + std::string(name) + " was changed");
@@ -119,9 +119,9 @@ TEST_F(KitTest, EachFileThatIsChangedIsNamed) {
 }
 
 TEST_F(KitTest, EachFileThatIsMissingIsNamed) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   for (const std::string_view name :
-       {kRootFile, kSignatureFile, ConfigFile(Role::kSite), CertificateFile(Role::kSite)}) {
+       {kRootFile, kSignatureFile, ConfigFile(PartyRole::kSite), CertificateFile(PartyRole::kSite)}) {
     const std::string before = Read(name);
     Remove(name);
     ExpectRefused(ErrorKind::kNotFound, "kit/startup/" + std::string(name) + " is missing");
@@ -132,7 +132,7 @@ TEST_F(KitTest, EachFileThatIsMissingIsNamed) {
 }
 
 TEST_F(KitTest, AChangedManifestOrSignatureIsRefused) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   for (const std::string_view name : {kManifestFile, kSignatureFile}) {
     const std::string before = Read(name);
     for (const std::string& changed : {before + " ", before.substr(1), std::string()}) {
@@ -144,102 +144,103 @@ TEST_F(KitTest, AChangedManifestOrSignatureIsRefused) {
 }
 
 TEST_F(KitTest, AForeignRootIsRefused) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   Write(kRootFile, NewAuthority("liver").certificate.pem());
   ExpectRefused(ErrorKind::kDataLoss, "manifest.json is not what rootCA.pem signed");
 }
 
 TEST_F(KitTest, ASitesCertificateIsNoRoot) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   Write(kRootFile, Read("client.crt"));
   EXPECT_FALSE(Load().has_value());
 }
 
 TEST_F(KitTest, AManifestThatListsTooLittleIsRefused) {
-  MakeKit(Role::kSite, "site_1");
-  SignManifest({.subject = {"liver", Role::kSite, "site_1"}, .org = {}, .created = {}, .files = {}},
+  MakeKit(PartyRole::kSite, "site_1");
+  SignManifest({.subject = {"liver", PartyRole::kSite, "site_1"}, .org = {}, .created = {}, .files = {}},
                {"rootCA.pem", "client.crt"});
   ExpectRefused(ErrorKind::kDataLoss, "kit/startup/manifest.json does not list fed_client.json");
 }
 
 TEST_F(KitTest, AListedPathOutsideTheKitIsRefused) {
-  MakeKit(Role::kSite, "site_1");
-  SignManifest({.subject = {"liver", Role::kSite, "site_1"}, .org = {}, .created = {}, .files = {{"../../x", ""}}}, {});
+  MakeKit(PartyRole::kSite, "site_1");
+  SignManifest({.subject = {"liver", PartyRole::kSite, "site_1"}, .org = {}, .created = {}, .files = {{"../../x", ""}}},
+               {});
   ExpectRefused(ErrorKind::kInvalidArgument, "'../../x' in 'files' is not a plain file name");
 }
 
 TEST_F(KitTest, ACertificateOfSomebodyElseIsRefused) {
-  MakeKit(Role::kSite, "site_1");
-  SignManifest({.subject = {"liver", Role::kSite, "site_2"}, .org = {}, .created = {}, .files = {}},
+  MakeKit(PartyRole::kSite, "site_1");
+  SignManifest({.subject = {"liver", PartyRole::kSite, "site_2"}, .org = {}, .created = {}, .files = {}},
                {"rootCA.pem", "client.crt", "fed_client.json"});
   ExpectRefused(ErrorKind::kDataLoss,
                 "client.crt is of site 'site_1' of project 'liver', and the kit is of site 'site_2'");
 }
 
 TEST_F(KitTest, AnotherRolesKitIsRefused) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   ExpectRefused(ErrorKind::kInvalidArgument,
-                "is of site 'site_1' of project 'liver', and this needs the kit of a server", Role::kServer);
-  ExpectRefused(ErrorKind::kInvalidArgument, "this needs the kit of an admin", Role::kAdmin);
+                "is of site 'site_1' of project 'liver', and this needs the kit of a server", PartyRole::kServer);
+  ExpectRefused(ErrorKind::kInvalidArgument, "this needs the kit of an admin", PartyRole::kAdmin);
 }
 
 TEST_F(KitTest, AnExpiredCertificateIsRefusedByItsFile) {
-  MakeKit(Role::kSite, "site_1");
-  EXPECT_TRUE(Load(Role::kSite, kNow + 364 * kDay).has_value());
-  ExpectRefused(ErrorKind::kUnauthenticated, "kit/startup/client.crt: the certificate of site 'site_1'", Role::kSite,
-                kNow + 366 * kDay);
-  ExpectRefused(ErrorKind::kUnauthenticated, "set the clock", Role::kSite, kNow - 2 * kDay);
+  MakeKit(PartyRole::kSite, "site_1");
+  EXPECT_TRUE(Load(PartyRole::kSite, kNow + 364 * kDay).has_value());
+  ExpectRefused(ErrorKind::kUnauthenticated, "kit/startup/client.crt: the certificate of site 'site_1'",
+                PartyRole::kSite, kNow + 366 * kDay);
+  ExpectRefused(ErrorKind::kUnauthenticated, "set the clock", PartyRole::kSite, kNow - 2 * kDay);
 }
 
 TEST_F(KitTest, AKeyThatOthersCanReadIsRefused) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   ASSERT_EQ(::chmod((folder_ + "/kit/startup/client.key").c_str(), 0644), 0);
   ExpectRefused(ErrorKind::kPermissionDenied, "/kit/startup/client.key");
   ExpectRefused(ErrorKind::kPermissionDenied, "chmod 600");
 }
 
 TEST_F(KitTest, AnotherKeyIsRefused) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   Remove("client.key");
   ASSERT_TRUE(PrivateKey::Generate(KeyType::kEd25519)->Save(*disk_, "kit/startup/client.key").has_value());
   ExpectRefused(ErrorKind::kDataLoss, "kit/startup/client.key is not the key of client.crt");
 }
 
 TEST_F(KitTest, AKitForAKeyMadeAtTheSiteSaysWhereItBelongs) {
-  MakeKit(Role::kSite, "site_1", /*with_key=*/false);
+  MakeKit(PartyRole::kSite, "site_1", /*with_key=*/false);
   ExpectRefused(ErrorKind::kNotFound, "in which `fedlearn client enroll` made the key: unpack it over that one");
 }
 
 TEST_F(KitTest, AServerWhoseCertificateIsRevokedDoesNotStart) {
-  MakeKit(Role::kServer, "server");
+  MakeKit(PartyRole::kServer, "server");
   const auto certificate = Certificate::FromPem(Read("server.crt"), "server.crt");
   const std::vector<Revocation> revocations = {{certificate->serial(), kNow}};
   Write(kRevocationFile, RevocationList::Make(authority_, revocations, kNow, 2)->pem());
-  ExpectRefused(ErrorKind::kUnauthenticated, "is revoked", Role::kServer);
+  ExpectRefused(ErrorKind::kUnauthenticated, "is revoked", PartyRole::kServer);
 }
 
 TEST_F(KitTest, AServerNeedsItsRevocationList) {
-  MakeKit(Role::kServer, "server");
+  MakeKit(PartyRole::kServer, "server");
   const std::string before = Read(kRevocationFile);
   Write(kRevocationFile, "x");
-  ExpectRefused(ErrorKind::kInvalidArgument, "kit/startup/crl.pem: not a revocation list", Role::kServer);
+  ExpectRefused(ErrorKind::kInvalidArgument, "kit/startup/crl.pem: not a revocation list", PartyRole::kServer);
   Write(kRevocationFile, RevocationList::Make(NewAuthority("liver"), {}, kNow, 1)->pem());
-  ExpectRefused(ErrorKind::kUnauthenticated, "kit/startup/crl.pem: the root", Role::kServer);
+  ExpectRefused(ErrorKind::kUnauthenticated, "kit/startup/crl.pem: the root", PartyRole::kServer);
   Remove(kRevocationFile);
-  ExpectRefused(ErrorKind::kNotFound, "kit/startup/crl.pem is missing", Role::kServer);
+  ExpectRefused(ErrorKind::kNotFound, "kit/startup/crl.pem is missing", PartyRole::kServer);
   Write(kRevocationFile, before);
-  EXPECT_TRUE(Load(Role::kServer).has_value());
+  EXPECT_TRUE(Load(PartyRole::kServer).has_value());
 }
 
 TEST_F(KitTest, AFileThatIsNotListedIsNotRead) {
-  MakeKit(Role::kSite, "site_1");
+  MakeKit(PartyRole::kSite, "site_1");
   Write("fed_admin.json", "{");
   Write("crl.pem", "x");
   EXPECT_TRUE(Load().has_value());
 }
 
 TEST(KitManifestTest, IsReadBack) {
-  const KitManifest manifest{.subject = {"p", Role::kAdmin, "a@b.c"},
+  const KitManifest manifest{.subject = {"p", PartyRole::kAdmin, "a@b.c"},
                              .org = "O\"rg",
                              .key_made_at_site = true,
                              .created = "2026-01-01T00:00:00Z",
@@ -255,7 +256,7 @@ TEST(KitManifestTest, IsReadBack) {
 
 TEST(KitManifestTest, AMalformedOneIsRefusedByItsKey) {
   const Json whole =
-      Json::parse(ToJsonText({.subject = {"p", Role::kSite, "s"}, .org = {}, .created = {}, .files = {}}));
+      Json::parse(ToJsonText({.subject = {"p", PartyRole::kSite, "s"}, .org = {}, .created = {}, .files = {}}));
   for (const auto& [key, value] : whole.items()) {
     for (const bool erase : {true, false}) {
       Json spoilt = whole;

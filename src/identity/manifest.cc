@@ -52,7 +52,7 @@ Result<KitManifest> ParseKitManifest(std::string_view text, std::string_view sou
   ASSIGN_OR_RETURN(const std::string role, TextAt(object, "role", source));
   ASSIGN_OR_RETURN(manifest.org, TextAt(object, "org", source));
   ASSIGN_OR_RETURN(manifest.created, TextAt(object, "created", source));
-  auto parsed_role = RoleFromString(role);
+  auto parsed_role = PartyRoleFromString(role);
   if (!parsed_role.has_value()) return Malformed(source, "role", "is none of server, site and admin");
   manifest.subject.role = *parsed_role;
   const auto made_at_site = object.find("key_made_at_site");

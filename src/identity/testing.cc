@@ -16,7 +16,7 @@ class Maker {
  public:
   Maker(const TestPkiOptions& options, const Authority& authority) : options_(options), authority_(authority) {}
 
-  Result<TestParty> Make(Role role, std::string name, std::vector<std::string> hosts = {}) const {
+  Result<TestParty> Make(PartyRole role, std::string name, std::vector<std::string> hosts = {}) const {
     return Make({.subject = {options_.project, role, std::move(name)},
                  .now = options_.now,
                  .days = kDays,
@@ -52,19 +52,20 @@ Result<TestPki> MakeTestPki(const TestPkiOptions& options) {
   const Maker maker(options, authority);
   TestPki pki;
   pki.root_pem = authority.certificate.pem();
-  ASSIGN_OR_RETURN(pki.server, maker.Make(Role::kServer, std::string(kServerName), {"localhost", "127.0.0.1", "::1"}));
+  ASSIGN_OR_RETURN(pki.server,
+                   maker.Make(PartyRole::kServer, std::string(kServerName), {"localhost", "127.0.0.1", "::1"}));
   for (int i = 1; i <= options.num_sites; ++i) {
-    ASSIGN_OR_RETURN(TestParty site, maker.Make(Role::kSite, fmt::format("site_{}", i)));
+    ASSIGN_OR_RETURN(TestParty site, maker.Make(PartyRole::kSite, fmt::format("site_{}", i)));
     pki.sites.push_back(std::move(site));
   }
-  ASSIGN_OR_RETURN(pki.admin, maker.Make(Role::kAdmin, "admin@example.org"));
-  ASSIGN_OR_RETURN(pki.revoked, maker.Make(Role::kSite, "revoked"));
+  ASSIGN_OR_RETURN(pki.admin, maker.Make(PartyRole::kAdmin, "admin@example.org"));
+  ASSIGN_OR_RETURN(pki.revoked, maker.Make(PartyRole::kSite, "revoked"));
   ASSIGN_OR_RETURN(pki.revocation_pem, Revoke(authority, pki.revoked, options.now));
   const std::chrono::hours before{24 * (kDays + 1)};
-  ASSIGN_OR_RETURN(
-      pki.expired,
-      maker.Make({.subject = {options.project, Role::kSite, "expired"}, .now = options.now - before, .days = kDays}));
-  ASSIGN_OR_RETURN(pki.stranger, Maker(options, foreign).Make(Role::kSite, "site_1"));
+  ASSIGN_OR_RETURN(pki.expired, maker.Make({.subject = {options.project, PartyRole::kSite, "expired"},
+                                            .now = options.now - before,
+                                            .days = kDays}));
+  ASSIGN_OR_RETURN(pki.stranger, Maker(options, foreign).Make(PartyRole::kSite, "site_1"));
   return pki;
 }
 

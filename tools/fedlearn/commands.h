@@ -20,4 +20,7 @@ struct Program {
   void Fail(const Error& error);
 };
 
+void AddProvisionCommand(Program& program);
+void AddEnrollCommand(Program& program, CLI::App& client);  // `fedlearn client enroll`
+
 }  // namespace fed_learn
