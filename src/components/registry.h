@@ -27,7 +27,7 @@ struct ComponentServices {
 
 // An entry of a configuration: {"name": "ModelAggregator", "args": {…}}.
 struct ComponentSpec {
-  std::string name;
+  std::string name;  // or the path of a class, "my_module.MyClass"
   Json args = Json::object();
 };
 
@@ -42,7 +42,8 @@ class FactoryTable {
  public:
   void Add(std::string name, ComponentFactory<Interface> factory) { factories_[std::move(name)] = std::move(factory); }
 
-  // NotFound for a name nobody registered, with the nearest one that is; the factory's error otherwise, with the name.
+  // NotFound for a name nobody registered, with the nearest one that is; FailedPrecondition for a path (a name with a
+  // dot: no built-in has one); the factory's error otherwise, with the name.
   Result<std::unique_ptr<Interface>> Make(const ComponentSpec& spec, const ComponentServices& services) const;
 
   std::vector<std::string> names() const;

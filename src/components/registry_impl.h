@@ -16,6 +16,11 @@ std::vector<std::string> FactoryTable<Interface>::names() const {
 template <typename Interface>
 Result<std::unique_ptr<Interface>> FactoryTable<Interface>::Make(const ComponentSpec& spec,
                                                                  const ComponentServices& services) const {
+  if (spec.name.find('.') != std::string::npos) {
+    return FailedPrecondition("'" + spec.name +
+                              "' is a component by path; this build has built-in components only, given by \"name\"" +
+                              DidYouMean(spec.name, names()));
+  }
   const auto found = factories_.find(spec.name);
   if (found == factories_.end()) {
     return NotFound("no component is called '" + spec.name + "'" + DidYouMean(spec.name, names()));

@@ -63,6 +63,13 @@ TEST(RegistryTest, AnUnknownNameIsRefusedWithTheNearest) {
   EXPECT_THAT(source.error().message(), HasSubstr("'EmptySource'"));
 }
 
+TEST(RegistryTest, AComponentByPathIsRefusedUntilTheBuildHasThem) {
+  const auto source = OneSource().sources.Make({.name = "my_sources.EmptySource"}, {});
+  ASSERT_FALSE(source.has_value());
+  EXPECT_EQ(source.error().kind(), ErrorKind::kFailedPrecondition);
+  EXPECT_THAT(source.error().message(), HasSubstr("'my_sources.EmptySource' is a component by path"));
+}
+
 TEST(RegistryTest, AFactorysErrorNamesTheComponent) {
   const auto source = OneSource().sources.Make({.name = "EmptySource", .args = {{"seeed", 3}}}, {});
   ASSERT_FALSE(source.has_value());
