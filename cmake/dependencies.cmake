@@ -17,7 +17,7 @@ add_library(hwy ALIAS PkgConfig::hwy)
 
 # Header-only packages of Debian without a CMake or pkg-config file of their own that says more than a path.
 foreach(header_only tl-expected:tl/expected.hpp valijson:valijson/validator.hpp boost:boost/beast.hpp
-        cli11:CLI/CLI.hpp)
+        cli11:CLI/CLI.hpp protozero:protozero/pbf_writer.hpp)
   string(REPLACE ":" ";" pair ${header_only})
   list(GET pair 0 name)
   list(GET pair 1 header)

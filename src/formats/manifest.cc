@@ -357,11 +357,8 @@ Manifest DescribeModel(const ModelData& model) {
     entry.role = named.role;
     entry.dtype = named.tensor.dtype();
     entry.shape = named.tensor.shape();
-    // A default Tensor is a zero without storage: described as the zero that it stands for.
-    const bool stored = named.tensor.elements() > 0 || !entry.shape.empty();
-    const Tensor tensor = stored ? named.tensor : Tensor::Zeros(entry.dtype, entry.shape);
-    entry.length = tensor.byte_size();
-    DescribeBytes(tensor.bytes(), entry);
+    entry.length = named.tensor.byte_size();
+    DescribeBytes(named.tensor.bytes(), entry);
   }
   return manifest;
 }

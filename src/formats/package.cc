@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "base/text.h"
-#include "formats/atomic_file.h"
+#include "formats/file_io.h"
 
 namespace fed_learn {
 namespace {

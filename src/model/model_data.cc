@@ -13,6 +13,12 @@ constexpr std::size_t kNameBytesMax = 1024;
 // In the order of the enumeration.
 constexpr std::array<std::string_view, 4> kRoles = {"parameter", "buffer", "counter", "opaque"};
 
+// A default Tensor stands for a zero without storage; a model holds the zero itself.
+Tensor WithStorage(Tensor tensor) {
+  const bool lacks = tensor.byte_size() == 0 && tensor.shape().empty();
+  return lacks ? Tensor::Zeros(tensor.dtype(), {}) : std::move(tensor);
+}
+
 }  // namespace
 
 std::string_view ToString(Role role) { return kRoles[static_cast<std::size_t>(role)]; }
@@ -49,7 +55,7 @@ Status ModelData::Add(std::string name, Tensor tensor, Role role) {
   RETURN_IF_ERROR(CheckTensorName(name));
   const auto [place, is_new] = index_.try_emplace(name, tensors_.size());
   if (!is_new) return InvalidArgument("tensor '" + Escaped(name) + "' is there twice; names must be unique");
-  tensors_.push_back({std::move(name), std::move(tensor), role});
+  tensors_.push_back({std::move(name), WithStorage(std::move(tensor)), role});
   return {};
 }
 
@@ -61,7 +67,7 @@ Status ModelData::Add(std::string name, Tensor tensor) {
 Status ModelData::Set(std::string_view name, Tensor tensor) {
   const auto found = index_.find(std::string(name));
   if (found == index_.end()) return NotFound("the model has no tensor '" + Escaped(name) + "'");
-  tensors_[found->second].tensor = std::move(tensor);
+  tensors_[found->second].tensor = WithStorage(std::move(tensor));
   return {};
 }
 

@@ -38,6 +38,7 @@ Status CheckTensorName(std::string_view name);
 
 class ModelData {
  public:
+  // A Tensor without storage is added (and set) as the zero scalar that it stands for.
   // InvalidArgument for a name that CheckTensorName refuses, or one that is there.
   Status Add(std::string name, Tensor tensor, Role role);
   Status Add(std::string name, Tensor tensor);  // role by GuessRole

@@ -78,6 +78,12 @@ TEST(ModelDataTest, SetReplacesAndNeverAdds) {
   EXPECT_EQ(model.Set("v", Tensor()).error().kind(), ErrorKind::kNotFound);
 }
 
+TEST(ModelDataTest, ATensorWithoutStorageBecomesAZeroScalar) {
+  ModelData model;
+  ASSERT_TRUE(model.Add("w", Tensor()).has_value());
+  EXPECT_EQ(model[0].tensor, Tensor::Zeros(DType::kF32, {}));
+}
+
 TEST(ModelDataTest, CloneIsDeep) {
   ModelData model;
   ASSERT_TRUE(model.Add("w", Tensor::Zeros(DType::kF32, {2})).has_value());

@@ -1,11 +1,11 @@
-#include "formats/atomic_file.h"
+#include "formats/file_io.h"
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <new>
 
 #include "base/text.h"
-#include "model/tensor.h"
 
 namespace fed_learn {
 namespace {
@@ -52,6 +52,29 @@ Result<FileBytes> ReadWholeFile(Disk& disk, std::string_view path, std::uint64_t
   } catch (const std::bad_alloc&) {
     return ResourceExhausted(fmt::format("{}: there is no memory for its {}", path, HumanBytes(size)));
   }
+}
+
+Tensor TensorAt(const FileBytes& file, std::uint64_t offset, DType dtype, Shape shape) {
+  const auto size = static_cast<std::size_t>(ElementsOf(shape).value()) * SizeOf(dtype);
+  const auto bytes = file.bytes.subspan(static_cast<std::size_t>(offset), size);
+  const bool aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % SizeOf(dtype) == 0;
+  if (aligned && file.owner != nullptr) return Tensor::View(dtype, std::move(shape), file.owner, bytes);
+  Tensor copy = Tensor::Allocate(dtype, std::move(shape));
+  if (size > 0) std::memcpy(copy.mutable_bytes().data(), bytes.data(), size);
+  return copy;
+}
+
+std::string_view StemOf(std::string_view path) {
+  const std::string_view name = path.substr(path.find_last_of('/') + 1);
+  const std::size_t dot = name.find_last_of('.');
+  return dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot);
+}
+
+std::string ExtensionOf(std::string_view path) {
+  const std::string_view name = path.substr(path.find_last_of('/') + 1);
+  std::string extension(name.substr(StemOf(path).size()));
+  for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return extension;
 }
 
 }  // namespace fed_learn
