@@ -32,9 +32,8 @@ std::string Rfc3339(WallTime time) {
 std::string PackagePath(const std::string& folder, const std::string& id) { return folder + "/" + id + ".flmodel"; }
 
 // Two large uploads keep a wire busy; of small ones more may come at once, since each costs a round trip.
-int UploadSlots(std::uint64_t model_bytes) {
-  constexpr std::uint64_t kStagingBytes = 32 << 20;
-  return static_cast<int>(std::clamp<std::uint64_t>(kStagingBytes / std::max<std::uint64_t>(model_bytes, 1), 2, 32));
+int UploadSlots(std::uint64_t staging_bytes, std::uint64_t model_bytes) {
+  return static_cast<int>(std::clamp<std::uint64_t>(staging_bytes / std::max<std::uint64_t>(model_bytes, 1), 2, 32));
 }
 
 Answer<UploadGrant> AsJson(Answer<Json> answer) {
@@ -151,7 +150,7 @@ void FederatedServer::Do(const decision::OpenRound& open) {
   if (auto status = parts_.aggregator->Begin(round_, global_->model); !status.has_value()) {
     return EndWith(RunState::kFailed, status.error().In("aggregator").message());
   }
-  desk_.StartRound(TensorsOf(broadcast_), UploadSlots(broadcast_->model.byte_size()));
+  desk_.StartRound(TensorsOf(broadcast_), UploadSlots(options_.staging_bytes, broadcast_->model.byte_size()));
   round_open_ = true;
   round_opened_at_ = parts_.loop.Now();
   site_metrics_.clear();
@@ -445,8 +444,6 @@ void FederatedServer::OnClose(SessionId id, const Error& why) {
   if (site != sites_.end() && site->second.session == id) {
     site->second.session.reset();
     LogInfo("{} is disconnected: {}", site->first, why.message());
-    // Once the run is over, a site that hangs up has heard so.
-    if (ended_) Lose(site->second, "has left");
   }
   sessions_.erase(found);
   if (sessions_.empty() && on_gone_) parts_.loop.Post(std::exchange(on_gone_, nullptr));

@@ -40,6 +40,8 @@ struct FederatedServerOptions {
   int start_round = 0;
   int num_rounds = 1;
   UploadDeskOptions uploads;
+  // Memory for uploads on their way, beyond two models: room for more of them where models are small.
+  std::uint64_t staging_bytes = 32 << 20;
   PackageLimits limits;
 };
 

@@ -34,6 +34,12 @@ FederationOptions RandomFederation(std::uint64_t seed) {
                      .half_open_max = std::chrono::seconds(random.Below(90)),
                      .duplicate_put_chance = 0.1 * random.Uniform(),
                      .reorder_max = std::chrono::milliseconds(random.Below(1000))};
+  // All sites want to send at once over a slow wire, so that some must wait for a buffer.
+  if (random.Chance(0.3)) {
+    options.sites = 5;
+    options.training_max = options.training_min;
+    options.network.bytes_per_second = 200;
+  }
   return options;
 }
 

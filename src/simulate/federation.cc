@@ -15,7 +15,8 @@ namespace {
 
 constexpr char kServerFolder[] = "server";
 constexpr char kSiteFolder[] = "site";
-constexpr std::uint64_t kBuffersMax = 32;
+// Two slots, and as many uploads again that were dropped while a connection still filled them.
+constexpr int kBuffersMax = 4;
 
 Result<std::unique_ptr<Aggregator>> MakeAggregator() { return ModelAggregator::Make(Json::object()); }
 
@@ -99,7 +100,8 @@ Status Federation::RestartServer() {
                              .seed = options_.seed,
                              .min_num_clients = options_.min_num_clients,
                              .num_rounds = options_.rounds,
-                             .uploads = {.bugs = options_.bugs}},
+                             .uploads = {.bugs = options_.bugs},
+                             .staging_bytes = 0},
       FederatedServerParts{.loop = *node->loop,
                            .link = *node->link,
                            .store = *node->store,
@@ -113,21 +115,30 @@ Status Federation::RestartServer() {
     last_model_id_ = outcome.model_id;
   }));
   server_ = std::move(node);
+  return CheckLastRound();
+}
+
+// A round can be durable although the disk failed before it could say so; then it is seen only now.
+Status Federation::CheckLastRound() {
+  ASSIGN_OR_RETURN(const auto last, server_->store->LastRound(1));
+  if (last && !models_.contains(last->round)) CheckRound(*last, server_->server->model()->model);
   return {};
 }
 
 void Federation::KillServer(bool power_loss) {
-  if (!server_) return;
-  server_->loop->Kill();
-  server_->server.reset();
-  server_->link.reset();
-  server_->store.reset();
-  if (power_loss) {
+  if (server_) {
+    server_->loop->Kill();
+    server_->server.reset();
+    server_->link.reset();
+    server_->store.reset();
+    server_.reset();
+  }
+  if (power_loss || server_power_fails_) {
     server_disk_.Crash(random_);
+    server_power_fails_ = false;
   } else {
     server_disk_.KillProcess();
   }
-  server_.reset();
 }
 
 Status Federation::RestartSite(int site) {
@@ -195,7 +206,7 @@ void Federation::Break(std::string promise) {
 bool Federation::Step() {
   if (!broken_.empty()) return true;
   if (trouble_ && faults_ < trouble_->faults_max && random_.Chance(trouble_->chance_per_task)) MakeTrouble();
-  if (server_ && server_->server->buffers_held() > static_cast<int>(kBuffersMax + 2)) {
+  if (server_ && server_->server->buffers_held() > kBuffersMax) {
     Break(fmt::format("the server holds {} staged uploads", server_->server->buffers_held()));
   }
   return !broken_.empty();
@@ -208,7 +219,7 @@ void Federation::MakeTrouble() {
   const auto pause = std::chrono::milliseconds(1 + random_.Below(600'000));
   const bool power_loss = random_.Chance(0.5);
   const auto revive_server = [this] {
-    if (server_ || outcome_) return;
+    if (server_ || ended()) return;
     Tell("server starts again");
     if (auto status = RestartServer(); !status.has_value())
       Break("the server does not start: " + status.error().message());
@@ -218,7 +229,10 @@ void Federation::MakeTrouble() {
     Tell(SiteName(site) + " starts again");
     if (auto status = RestartSite(site); !status.has_value()) Break(SiteName(site) + ": " + status.error().message());
   };
-  switch (random_.Below(6)) {
+  std::uint64_t kind = random_.Below(6);
+  // A server that is down has no power to lose.
+  if (!server_ && kind < 2) kind = 5;
+  switch (kind) {
     case 0:
       Tell(power_loss ? "server loses power" : "server is killed");
       KillServer(power_loss);
@@ -228,7 +242,9 @@ void Federation::MakeTrouble() {
       // In the middle of whatever it writes next.
       Tell("server will lose power while it writes");
       server_disk_.StopAfter(random_.Below(40));
+      server_power_fails_ = true;
       world_.After(pause, [this, revive_server] {
+        Tell("server loses power");
         KillServer(true);
         world_.After(std::chrono::seconds(5), revive_server);
       });

@@ -84,7 +84,7 @@ class Federation {
   void Tell(std::string what);
   void Break(std::string promise);
   void CheckRound(const RoundRecord& round, const ModelData& model);
-  void Recover();
+  Status CheckLastRound();
 
   FederationOptions options_;
   std::optional<TroubleOptions> trouble_;
@@ -102,6 +102,7 @@ class Federation {
   std::string last_model_id_;
   int incarnation_ = 0;  // of anything that was started, for seeds
   int faults_ = 0;
+  bool server_power_fails_ = false;         // its disk has stopped or soon will; only a restart helps
   std::vector<std::string> broken_;
   std::vector<std::string> story_;
 };

@@ -20,7 +20,11 @@ struct Program {
   void Fail(const Error& error);
 };
 
+void AddClientCommand(Program& program);
+void AddDemoCommand(Program& program);
 void AddProvisionCommand(Program& program);
+void AddServerCommand(Program& program);
+void AddSimulateCommand(Program& program);
 void AddEnrollCommand(Program& program, CLI::App& client);  // `fedlearn client enroll`
 
 }  // namespace fed_learn

@@ -19,6 +19,11 @@ int Main(int argc, char** argv) {
   program.app.name("fedlearn");
   program.app.set_version_flag("--version", "fedlearn " FED_LEARN_VERSION);
   program.app.require_subcommand(1);
+  AddDemoCommand(program);
+  AddSimulateCommand(program);
+  AddServerCommand(program);
+  AddClientCommand(program);
+  AddProvisionCommand(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

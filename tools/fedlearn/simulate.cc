@@ -8,10 +8,10 @@
 
 #include "base/log.h"
 #include "base/posix_disk.h"
+#include "demo/export_model.h"
 #include "server/tensorboard_journal.h"
 #include "simulate/app_simulation.h"
 #include "tools/fedlearn/common_options.h"
-#include "tools/fedlearn/model_digest.h"
 #include "transport/asio_loop.h"
 
 namespace fed_learn {
@@ -70,15 +70,16 @@ Result<int> Simulate(const SimulateFlags& flags) {
   const auto began = clock.Now();
   ASSIGN_OR_RETURN(const RunOutcome outcome, SimulateApp(options, BuiltInComponents(), disk, observers));
   const double seconds = std::chrono::duration<double>(clock.Now() - began).count();
-  ASSIGN_OR_RETURN(const std::string sha256, ModelSha256(disk, flags.output + "/store", outcome.model_id));
+  ASSIGN_OR_RETURN(const ExportedModel exported,
+                   ExportModel(disk, flags.output + "/store", outcome.model_id, flags.output));
   if (flags.json) {
     const Json summary = {{"sites", options.sites.size()}, {"rounds", outcome.rounds},
                           {"seed", options.server.seed},   {"seconds", seconds},
-                          {"model", outcome.model_id},     {"model_sha256", sha256}};
+                          {"model", outcome.model_id},     {"model_sha256", exported.sha256}};
     fmt::print("{}\n", summary.dump(2));
   } else {
     fmt::print("{} sites, {} rounds, {:.2f} s; results in {}\nmodel_sha256 {}\n", options.sites.size(), outcome.rounds,
-               seconds, flags.output, sha256);
+               seconds, flags.output, exported.sha256);
   }
   return kDone;
 }
