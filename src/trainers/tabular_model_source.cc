@@ -1,10 +1,10 @@
 #include "trainers/tabular_model_source.h"
 
 #include <cmath>
+#include <random>
 #include <string>
 #include <utility>
 
-#include "base/random.h"
 #include "base/text.h"
 #include "components/registry.h"
 
@@ -13,10 +13,14 @@ namespace {
 
 constexpr std::int64_t kValuesMax = 100'000'000;
 
-Tensor UniformTensor(Shape shape, double limit, Random& random) {
+// Torch's generator and its way from 32 bits to a float, so that published results can be started from their own
+// models.
+Tensor UniformTensor(Shape shape, float limit, std::mt19937& random) {
+  constexpr std::uint32_t low_24_bits = (1u << 24) - 1;
   Tensor tensor = Tensor::Allocate(DType::kF32, std::move(shape));
   for (float& value : tensor.mutable_values<float>()) {
-    value = static_cast<float>((2 * random.Uniform() - 1) * limit);
+    const double unit = (random() & low_24_bits) * 0x1p-24;
+    value = static_cast<float>(unit * (limit - -limit) + -limit);
   }
   return tensor;
 }
@@ -75,11 +79,11 @@ Result<std::unique_ptr<TabularModelSource>> TabularModelSource::FromArgs(const J
 
 Result<ModelData> TabularModelSource::Build() {
   ModelData model;
-  Random random(DeriveSeed(options_.seed, "TabularModel"));
+  std::mt19937 random(static_cast<std::uint32_t>(options_.seed));
   const auto sizes = Sizes(options_);
   for (std::size_t i = 0; i + 1 < sizes.size(); ++i) {
     const bool zeros = options_.initialization == Initialization::kZeros;
-    const double limit = zeros ? 0 : 1 / std::sqrt(static_cast<double>(sizes[i]));
+    const auto limit = zeros ? 0.0f : static_cast<float>(1 / std::sqrt(static_cast<double>(sizes[i])));
     const std::string name = "layers." + std::to_string(i);
     RETURN_IF_ERROR(
         model.Add(name + ".weight", UniformTensor({sizes[i + 1], sizes[i]}, limit, random), Role::kParameter));

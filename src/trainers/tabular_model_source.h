@@ -1,4 +1,4 @@
-// TabularModelSource: the first model of a run with TabularFitter.
+// TabularModelSource: the first model of a run with TabularFitter. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,9 @@
 namespace fed_learn {
 
 enum class Initialization {
-  kUniform,  // weights and biases uniform in ±1/√inputs of their layer, as torch.nn.Linear does
-  kZeros,    // for a linear model; hidden units that start equal stay equal
+  kUniform,  // weights and biases uniform in ±1/√inputs of their layer: bit for bit those that torch.nn.Linear layers,
+             // made in this order after torch.manual_seed(seed), have
+  kZeros,  // for a linear model; hidden units that start equal stay equal
 };
 
 struct TabularModelOptions {

@@ -52,6 +52,16 @@ TEST(TabularModelSourceTest, UniformValuesFillTheirRange) {
   EXPECT_GT(*highest, 0.099f);
 }
 
+// The values are those of torch 2.13: torch.manual_seed(7), then Linear(3, 4) and Linear(4, 2).
+TEST(TabularModelSourceTest, UniformValuesAreThoseOfTorch) {
+  const ModelData model = Built({{"inputs", 3}, {"hidden", {4}}, {"outputs", 2}, {"seed", 7}});
+  const auto last_of = [&](std::size_t tensor) { return model[tensor].tensor.values<float>().back(); };
+  EXPECT_EQ(last_of(0), 0.05881491303443909f);
+  EXPECT_EQ(last_of(1), -0.1624825894832611f);
+  EXPECT_EQ(last_of(2), 0.19484752416610718f);
+  EXPECT_EQ(last_of(3), 0.093231201171875f);
+}
+
 TEST(TabularModelSourceTest, ZerosAreZeros) {
   for (const NamedTensor& tensor : Built({{"inputs", 3}, {"init", "zeros"}})) {
     for (const float value : tensor.tensor.values<float>()) EXPECT_EQ(value, 0);
