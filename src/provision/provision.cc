@@ -122,7 +122,7 @@ class Provisioner {
       return InvalidArgument(fmt::format("{}: '{}' is not a site; only sites make their own keys", path, request.name));
     }
     ASSIGN_OR_RETURN(auto record, ledger_.Find(request.name));
-    RETURN_IF_ERROR(CheckSameKey(record, request, path));
+    RETURN_IF_ERROR(CheckKey(record, request, path));
     RETURN_IF_ERROR(MakeKit(*party, request.key, "", std::move(record)));
     signed_.insert(request.name);
     Report(*party, What::kSigned,
@@ -133,15 +133,28 @@ class Provisioner {
     return {};
   }
 
-  // Whoever can send a file must not be able to take over a name that somebody has.
-  Status CheckSameKey(const std::optional<PartyRecord>& record, const CertificateRequest& request,
-                      std::string_view path) const {
-    if (!record || !record->in_force() || IsRenewed(request.name)) return {};
-    if (record->certificates.back().key_fingerprint == request.key.Fingerprint()) return {};
+  // Whoever can send a file must not be able to take over a name that somebody has, nor bring back a key that was lost.
+  Status CheckKey(const std::optional<PartyRecord>& record, const CertificateRequest& request,
+                  std::string_view path) const {
+    if (!record) return {};
+    const std::string& name = request.name;
+    const std::string fingerprint = request.key.Fingerprint();
+    for (const IssuedCertificate& certificate : record->certificates) {
+      if (!certificate.revoked || certificate.key_fingerprint != fingerprint) continue;
+      return FailedPrecondition(
+          fmt::format("{}: this key of '{}' is revoked for good; the site makes a new one with: fedlearn client enroll",
+                      path, name));
+    }
+    if (IsRenewed(name)) return {};
+    if (!record->in_force()) {
+      return FailedPrecondition(fmt::format(
+          "{}: '{}' is revoked; to let the site in again with its new key, add --renew {}", path, name, name));
+    }
+    if (record->certificates.back().key_fingerprint == fingerprint) return {};
     return FailedPrecondition(fmt::format(
         "{}: '{}' has a certificate for another key; if the site really made a new one, add --renew {} (and "
         "--revoke {} if the old key was lost)",
-        path, request.name, request.name, request.name));
+        path, name, name, name));
   }
 
   Status BringUp(const Party& party) {
@@ -155,8 +168,8 @@ class Provisioner {
     if (record && !IsRenewed(name)) return ReportKnown(party, *record);
     if (party.own_key) {
       Report(party, What::kWaiting,
-             fmt::format("the site runs `fedlearn client enroll --name {}` and sends NAME.csr, then: --sign {}.csr{}",
-                         name, name, record ? fmt::format(" --renew {}", name) : ""));
+             fmt::format("the site runs `fedlearn client enroll --name {}` and sends {}.csr, then: --sign {}.csr{}",
+                         name, name, name, record ? fmt::format(" --renew {}", name) : ""));
       return {};
     }
     ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::Generate(project_.key_type));
@@ -169,12 +182,13 @@ class Provisioner {
   Status ReportKnown(const Party& party, const PartyRecord& record) {
     const std::string& name = party.subject.name;
     const IssuedCertificate& last = record.certificates.back();
-    const std::string renew =
-        party.own_key ? "have the site's request (--sign) once more" : fmt::format("--renew {} makes a new kit", name);
+    const std::string renew = fmt::format("--renew {} makes a new kit", name);
     if (!record.in_force()) {
-      Report(party, What::kRevoked, renew);
+      const std::string sign = fmt::format("with a new key's request: --sign {}.csr --renew {}", name, name);
+      Report(party, What::kRevoked, party.own_key ? sign : renew);
     } else if (last.not_after < options_.now) {
-      Report(party, What::kExpired, fmt::format("on {}; {}", ToUtcText(last.not_after), renew));
+      const std::string sign = fmt::format("sign its request again: --sign {}.csr", name);
+      Report(party, What::kExpired, fmt::format("on {}; {}", ToUtcText(last.not_after), party.own_key ? sign : renew));
     } else {
       Report(party, What::kUnchanged, "");
     }

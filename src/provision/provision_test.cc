@@ -334,6 +334,18 @@ TEST_F(ProvisionTest, TheSameRequestAgainRenewsTheCertificate) {
   EXPECT_EQ(Outcomes({.sign = {"site_2/site_2.csr"}, .now = later})["site_2"], What::kSigned);
 }
 
+TEST_F(ProvisionTest, ARevokedKeyIsNeverSignedAgain) {
+  project_.sites[1].own_key = true;
+  EnrollSite("site_2", "old");
+  Outcomes({.sign = {"old/site_2.csr"}});
+  Outcomes({.revoke = {"site_2"}});
+  ExpectRefused(ErrorKind::kFailedPrecondition, "old/site_2.csr: this key of 'site_2' is revoked for good",
+                {.sign = {"old/site_2.csr"}, .renew = {"site_2"}});
+  EnrollSite("site_2", "new");
+  ExpectRefused(ErrorKind::kFailedPrecondition, "new/site_2.csr: 'site_2' is revoked", {.sign = {"new/site_2.csr"}});
+  EXPECT_EQ(Outcomes({.sign = {"new/site_2.csr"}, .renew = {"site_2"}})["site_2"], What::kSigned);
+}
+
 TEST_F(ProvisionTest, OnlySitesHaveRequestsSigned) {
   EnrollSite("lead@example.org", "x");
   ExpectRefused(ErrorKind::kInvalidArgument, "'lead@example.org' is not a site", {.sign = {"x/lead@example.org.csr"}});
