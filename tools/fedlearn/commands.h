@@ -22,6 +22,7 @@ struct Program {
 
 void AddClientCommand(Program& program);
 void AddDemoCommand(Program& program);
+void AddInspectCommand(Program& program);
 void AddProvisionCommand(Program& program);
 void AddServerCommand(Program& program);
 void AddSimulateCommand(Program& program);

@@ -24,6 +24,7 @@ int Main(int argc, char** argv) {
   AddServerCommand(program);
   AddClientCommand(program);
   AddProvisionCommand(program);
+  AddInspectCommand(program);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
