@@ -208,8 +208,8 @@ std::string FormatInspection(const ModelInspection& inspection) {
   text += "\n" + FormatTable(rows);
   for (const TensorInspection& tensor : inspection.tensors) {
     if (tensor.values.not_finite == 0) continue;
-    text += fmt::format("warning: tensor '{}' has {} values that are NaN or infinite\n", Escaped(tensor.name),
-                        tensor.values.not_finite);
+    text += fmt::format("warning: tensor '{}': {} of {} values are NaN or infinite\n", Escaped(tensor.name),
+                        tensor.values.not_finite, tensor.values.not_finite + tensor.values.finite);
   }
   return text;
 }

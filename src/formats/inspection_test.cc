@@ -87,7 +87,7 @@ TEST_F(InspectionTest, TextAndJsonSayTheSame) {
   EXPECT_THAT(text, HasSubstr("m.flmodel: package of "));
   EXPECT_THAT(text, HasSubstr("3 tensors, 4 parameters, 16 B of values"));
   EXPECT_THAT(text, HasSubstr("evil\\n\\x1b[31m  parameter  f32    [2]          5   -4    3  "));
-  EXPECT_THAT(text, HasSubstr("tensor 'bad' has 1 values that are NaN or infinite"));
+  EXPECT_THAT(text, HasSubstr("tensor 'bad': 1 of 2 values are NaN or infinite"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   const auto json = InspectionToJson(inspection);
   EXPECT_EQ(json["parameters"], 4);
