@@ -63,17 +63,8 @@ struct SqliteVfs::Calls {
     return code;
   }
 
-  // For calls by name, which a dead process could still make.
-  static Status Alive(const SqliteVfs& self) {
-    if (self.database_ == nullptr) return {};
-    ASSIGN_OR_RETURN([[maybe_unused]] const std::uint64_t size, self.database_->Size());
-    return {};
-  }
-
   static int Close(sqlite3_file* file) noexcept {
-    OpenFile& handle = Of(file);
-    if (handle.is_database) handle.self->database_ = nullptr;
-    std::destroy_at(&handle);
+    std::destroy_at(&Of(file));
     return SQLITE_OK;
   }
 
@@ -179,13 +170,11 @@ struct SqliteVfs::Calls {
     handle.path = path;
     handle.is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     handle.self = &self;
-    if (handle.is_database) self.database_ = handle.file.get();
     if (out_flags != nullptr) *out_flags = flags;
     return SQLITE_OK;
   }
 
   static Result<std::unique_ptr<File>> OpenOnDisk(SqliteVfs& self, const char* path, int flags) {
-    RETURN_IF_ERROR(Alive(self));
     OpenOptions options{.mode = OpenMode::kReadWrite, .secret = true};  // the sites' tokens are in it
     if ((flags & SQLITE_OPEN_READONLY) != 0) options.mode = OpenMode::kRead;
     if ((flags & SQLITE_OPEN_CREATE) != 0) options.mode = OpenMode::kCreate;
@@ -194,7 +183,6 @@ struct SqliteVfs::Calls {
 
   static int Delete(sqlite3_vfs* vfs, const char* path, int sync_folder) noexcept {
     SqliteVfs& self = Self(vfs);
-    if (const Status alive = Alive(self); !alive.has_value()) return Fail(self, alive.error(), SQLITE_IOERR_DELETE);
     if (const Status removed = self.disk_.Remove(path); !removed.has_value()) {
       if (removed.error().kind() == ErrorKind::kNotFound) return SQLITE_IOERR_DELETE_NOENT;
       return Fail(self, removed.error(), SQLITE_IOERR_DELETE);

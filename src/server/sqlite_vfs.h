@@ -48,8 +48,6 @@ class SqliteVfs {
   std::string name_;
   sqlite3_vfs vfs_{};
   std::optional<Error> error_;
-  // The open database. Once it fails, its process is dead to the disk and nothing else may be touched.
-  File* database_ = nullptr;
 };
 
 }  // namespace fed_learn
