@@ -10,10 +10,8 @@ find_package(yaml-cpp 0.7 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash>=0.8)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip>=1.7)
-pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy>=1.0)
 add_library(xxhash ALIAS PkgConfig::xxhash)
 add_library(libzip ALIAS PkgConfig::libzip)
-add_library(hwy ALIAS PkgConfig::hwy)
 
 # Header-only packages of Debian without a CMake or pkg-config file of their own that says more than a path.
 foreach(header_only tl-expected:tl/expected.hpp valijson:valijson/validator.hpp boost:boost/beast.hpp

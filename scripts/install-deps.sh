@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(g++ cmake ninja-build pkg-config ca-certificates
        libboost-dev libssl-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
-       libvalijson-dev libcli11-dev libeigen3-dev libhwy-dev libxxhash-dev libsqlite3-dev
+       libvalijson-dev libcli11-dev libeigen3-dev libxxhash-dev libsqlite3-dev
        libyaml-cpp-dev libzip-dev libprotozero-dev libgtest-dev libgmock-dev libbenchmark-dev
        librsvg2-bin fonts-dejavu-core python3 python3-venv python3-numpy)
 checks=(ccache clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 iproute2 curl)
