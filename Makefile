@@ -31,7 +31,14 @@ asan tsan: deps  ## every test under a sanitizer
 	@$(call build,$@)
 	@ctest --preset $@ -j $(JOBS)
 
+chaos: deps  ## SEEDS=1000 federations under random trouble, each checked
+	@cmake --preset release >/dev/null && cmake --build --preset release -j $(JOBS) --target simulate_test
+	@FED_LEARN_SEEDS=$(SEEDS) build/release/bin/simulate_test --gtest_filter='ChaosTest.*'
+
+format:  ## clang-format over the tree
+	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+
 clean:  ## remove everything that was built
 	@rm -rf build bin demo
 
-.PHONY: help deps release demo test dev asan tsan clean
+.PHONY: help deps release demo test dev asan tsan chaos format clean

@@ -10,6 +10,15 @@ bool TakeGenerator(std::vector<ComponentSpec>& specs, std::string_view name) {
   return std::erase_if(specs, [&](const ComponentSpec& spec) { return spec.name == name; }) > 0;
 }
 
+// The site's trainer_stall_timeout holds for a trainer that is a program, unless that was given one of its own.
+ComponentSpec TrainerOf(const ClientConfig& config) {
+  ComponentSpec spec = *config.trainer;
+  if (spec.name == "CommandFitter" && !spec.args.contains("trainer_stall_timeout")) {
+    spec.args["trainer_stall_timeout"] = config.trainer_stall_timeout.count();
+  }
+  return spec;
+}
+
 }  // namespace
 
 Result<ClientPlan> PlanClient(const ClientConfig& config, const Registry& registry,
@@ -33,7 +42,7 @@ Result<ClientPlan> PlanClient(const ClientConfig& config, const Registry& regist
                   .retry_timeout = config.retry_timeout};
   // n_iter travels with every contribution, so its generator has nothing left to do.
   TakeGenerator(pre_processors, "IteratorNumberGenerator");
-  ASSIGN_OR_RETURN(plan.fitter, registry.fitters.Make(*config.trainer, services));
+  ASSIGN_OR_RETURN(plan.fitter, registry.fitters.Make(TrainerOf(config), services));
   ASSIGN_OR_RETURN(plan.pre_processors,
                    MakeProcessorChain(pre_processors, "client.pre_processors", registry, services));
   ASSIGN_OR_RETURN(plan.post_processors,
