@@ -15,7 +15,7 @@ struct DemoOptions {
   std::string program;  // path of fedlearn itself
   std::string app = "examples/fed_tcga_brca";
   std::string output = "demo/out";
-  std::string work = "demo/work";  // kits, logs and runs; kits are kept for the next time
+  std::string work = "demo/run";  // kits, logs and runs; kits are kept for the next time
   std::uint64_t seed = 0;
 };
 

@@ -13,7 +13,8 @@ struct BulkPath {
   std::string tensors;  // of kModelData
 };
 
-// "/healthz", "/v1/status", "/v1/rounds", "/v1/models/<id>", "/v1/models/<id>/manifest", "/v1/models/<id>/data?tensors=0-3,7",
+// "/healthz", "/v1/status", "/v1/rounds", "/v1/models/<id>", "/v1/models/<id>/manifest",
+// "/v1/models/<id>/data?tensors=0-3,7",
 // "/v1/updates", "/v1/uploads/<id>". Anything else is kUnknown.
 BulkPath ParseBulkPath(std::string_view path);
 
