@@ -5,6 +5,7 @@
 #include <new>
 
 #include "formats/package.h"
+#include "model/large_memory.h"
 
 namespace fed_learn {
 namespace {
@@ -71,7 +72,10 @@ BufferPool::BufferPool(std::uint64_t idle_bytes_max) : shelf_(std::make_shared<S
 std::shared_ptr<std::byte[]> BufferPool::Take(std::uint64_t bytes) {
   const std::uint64_t size = SizeClass(bytes);
   Slab slab = shelf_->Take(size);
-  if (slab == nullptr) slab.reset(static_cast<std::byte*>(::operator new(size, kAlignment)));
+  if (slab == nullptr) {
+    slab.reset(static_cast<std::byte*>(::operator new(size, kAlignment)));
+    PreferHugePages(slab.get(), size);
+  }
   const auto give_back = [size, shelf = std::weak_ptr<Shelf>(shelf_)](std::byte* raw) {
     Slab returned(raw);
     if (const auto open = shelf.lock()) open->Return(size, std::move(returned));

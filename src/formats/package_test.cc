@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <numeric>
+#include <thread>
 
 #include "base/random.h"
 #include "formats/span_file.h"
@@ -432,6 +432,22 @@ TEST(BufferPoolTest, ASlabOutlivesItsPool) {
     slab = pool.Take(5000);
   }
   std::memset(slab.get(), 1, 5000);
+}
+
+TEST(BufferPoolTest, ThreadsNeverGetTheSameSlab) {
+  BufferPool pool;
+  const auto work = [&pool](int mark) {
+    for (int i = 0; i < 500; ++i) {
+      const auto slab = pool.Take(5000);
+      std::memset(slab.get(), mark, 5000);
+      ASSERT_EQ(slab[4999], static_cast<std::byte>(mark));
+      ASSERT_EQ(slab[0], static_cast<std::byte>(mark));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int mark = 1; mark <= 4; ++mark) threads.emplace_back(work, mark);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GE(pool.idle_bytes(), 5000u);
 }
 
 class PackageFileTest : public TempFolderTest {

@@ -8,6 +8,8 @@
 #include <limits>
 #include <new>
 
+#include "model/large_memory.h"
+
 namespace fed_learn {
 namespace {
 
@@ -52,6 +54,7 @@ Block AllocateBlock(std::size_t size, bool zeroed) {
   const std::size_t padded = size + kAlignment;
   void* raw = zeroed ? std::calloc(padded, 1) : std::malloc(padded);
   if (raw == nullptr) throw std::bad_alloc();
+  PreferHugePages(raw, padded);
   std::shared_ptr<void> owner(raw, std::free);
   std::size_t space = padded;
   void* aligned = std::align(kAlignment, size, raw, space);
