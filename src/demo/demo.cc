@@ -32,14 +32,12 @@ namespace {
 constexpr char kAdmin[] = "admin@localhost";
 constexpr int kLogLinesShown = 12;
 constexpr std::uint64_t kConfigBytesMax = 16 << 20;
-// As the published table has it: five rounds of a hundred updates, with Adam at 0.1.
-constexpr std::uint64_t kStepsAlone = 500;
 
 struct App {
   ServerConfig server;
   ClientConfig client;
   std::vector<std::string> sites;
-  Json published;
+  Json comparison;                     // the app's comparison.json: how to train alone, and what others published
   std::vector<std::string> overrides;  // of the server's configuration
 };
 
@@ -57,7 +55,7 @@ Result<App> ReadApp(Disk& disk, const DemoOptions& options) {
   ASSIGN_OR_RETURN(const std::string client_text, ReadFile(disk, client, kConfigBytesMax));
   ASSIGN_OR_RETURN(app.server, ParseServerConfig({.run = {server_text, server}, .overrides = app.overrides}));
   ASSIGN_OR_RETURN(app.client, ParseClientConfig({.run = {client_text, client}}));
-  ASSIGN_OR_RETURN(app.published, ReadJson(disk, options.app + "/published.json"));
+  ASSIGN_OR_RETURN(app.comparison, ReadJson(disk, options.app + "/comparison.json"));
   for (const auto& [site, args] : app.client.trainer->args["sites"].items()) app.sites.push_back(site);
   return app;
 }
@@ -203,10 +201,11 @@ Result<Comparison> CompareModels(const App& app, const std::string& app_folder, 
   const ComponentServices services{.disk = &disk, .app_folder = app_folder};
   ASSIGN_OR_RETURN(const auto source, registry.sources.Make(*app.server.model, services));
   ASSIGN_OR_RETURN(const ModelData start, source->Build());
+  const Json alone = app.comparison.value("alone", Json::object());
   return Compare(start, federated,
                  {.trainer_args = app.client.trainer->args,
-                  .steps = kStepsAlone,
-                  .optimizer = {{"name", "Adam"}, {"args", {{"lr", 0.1}}}},
+                  .steps = alone.value("steps", std::uint64_t{0}),
+                  .optimizer = alone.value("optimizer", Json()),
                   .seed = seed},
                  services);
 }
@@ -280,7 +279,7 @@ Status RunDemo(const DemoOptions& options, const Registry& registry, Disk& disk)
   ASSIGN_OR_RETURN(Federated federated, RunProcesses(options, app, kits, terminal, disk, loop));
 
   DemoResults results{.rounds = std::move(federated.rounds),
-                      .published = app.published,
+                      .published = app.comparison.value("published", Json::object()),
                       .seed = options.seed,
                       .seconds = federated.seconds,
                       .tls = federated.tls};

@@ -15,7 +15,7 @@ namespace fed_learn {
 struct DemoResults {
   std::vector<RoundRecord> rounds;  // with the one the run started from
   Comparison comparison;
-  Json published;  // the app's published.json
+  Json published;  // results of others
   std::uint64_t seed = 0;
   double seconds = 0;
   Json tls;  // as negotiated
