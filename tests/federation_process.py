@@ -127,7 +127,7 @@ class Federation:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *_):
         for process in [self.server, *self.clients.values()]:
             if process is not None and process.running():
                 process.kill()
