@@ -86,7 +86,9 @@ class HttpsServerLink::Impl {
     core_->handler = nullptr;
     core_->sessions.clear();
     for (const auto& worker : workers_) worker->loop.Stop();
-    for (const auto& worker : workers_) worker->thread.join();
+    for (const auto& worker : workers_) {
+      if (worker->thread.joinable()) worker->thread.join();  // none has begun if Start failed
+    }
     acceptor_.reset();
     // The first worker's loop may still hold a socket that was meant for another, so it goes first.
     for (auto& worker : workers_) worker.reset();

@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/text.h"
+
 namespace fed_learn {
 namespace {
 
@@ -141,11 +143,30 @@ Status UseCrl(SSL_CTX* context, const std::string& option) {
   return {};
 }
 
+// Where a connection keeps the certificate that it did not accept, which OpenSSL forgets before it can be named.
+int RefusedCertificateIndex() {
+  static const int index = SSL_get_ex_new_index(
+      0, nullptr, nullptr, nullptr,
+      [](void*, void* certificate, CRYPTO_EX_DATA*, int, long, void*) { X509_free(static_cast<X509*>(certificate)); });
+  return index;
+}
+
+int KeepIfRefused(int accepted, X509_STORE_CTX* verification) {
+  if (accepted == 1) return 1;
+  auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  X509* const certificate = X509_STORE_CTX_get0_cert(verification);
+  if (certificate != nullptr && SSL_get_ex_data(ssl, RefusedCertificateIndex()) == nullptr) {
+    X509_up_ref(certificate);
+    SSL_set_ex_data(ssl, RefusedCertificateIndex(), certificate);
+  }
+  return 0;
+}
+
 void SetPolicy(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   // AES-128 first: a third faster than AES-256, and no weaker than the key exchange before it.
   SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, KeepIfRefused);
   SSL_CTX_set_mode(context,
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_num_tickets(context, 0);
@@ -163,15 +184,14 @@ TlsFailure Failure(Refusal refusal, std::string message) {
 // We did not accept the peer's certificate.
 TlsFailure ExplainVerification(const SSL* ssl, TlsSide side, std::string_view peer) {
   const long code = SSL_get_verify_result(ssl);
-  const X509Ptr certificate(SSL_get1_peer_certificate(ssl));
-  const std::string whose =
-      certificate == nullptr ? std::string() : fmt::format(" of '{}'", NameField(certificate.get(), NID_commonName));
+  const auto* certificate = static_cast<const X509*>(SSL_get_ex_data(ssl, RefusedCertificateIndex()));
+  const std::string name = certificate == nullptr ? "" : Escaped(NameField(certificate, NID_commonName));
+  const std::string whose = name.empty() ? "" : fmt::format(" of '{}'", name);
   switch (code) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
       return Failure(Refusal::kExpiredCertificate,
                      fmt::format("{}: certificate{} expired{}; it needs a new startup kit", peer, whose,
-                                 certificate == nullptr ? std::string()
-                                                        : " on " + Describe(X509_get0_notAfter(certificate.get()))));
+                                 certificate == nullptr ? "" : " on " + Describe(X509_get0_notAfter(certificate))));
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return Failure(Refusal::kExpiredCertificate,
                      fmt::format("{}: certificate{} is not valid yet; check the clocks of both machines", peer, whose));
@@ -185,7 +205,7 @@ TlsFailure ExplainVerification(const SSL* ssl, TlsSide side, std::string_view pe
       return Failure(Refusal::kForeignCertificate,
                      fmt::format("{}: the server's certificate is for '{}', not for the name it was called by; correct "
                                  "the server's address in the startup kit",
-                                 peer, certificate == nullptr ? "" : NameField(certificate.get(), NID_commonName)));
+                                 peer, name));
     default:
       return Failure(Refusal::kForeignCertificate,
                      fmt::format("{}: {} certificate{} is not of this project ({}); use a startup kit of this project",
@@ -211,10 +231,11 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::Create(TlsSide side, const
 }
 
 TlsFailure ExplainTlsFailure(const ssl_st* ssl, TlsSide side, std::string_view peer) {
+  if (!SSL_is_init_finished(ssl) && SSL_get_verify_result(ssl) != X509_V_OK) {
+    return ExplainVerification(ssl, side, peer);
+  }
   const unsigned long code = ERR_peek_error();
   switch (ERR_GET_REASON(code)) {
-    case SSL_R_CERTIFICATE_VERIFY_FAILED:
-      return ExplainVerification(ssl, side, peer);
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
       return Failure(
