@@ -11,11 +11,10 @@ help:  ## list what make can do
 deps:  ## install what a build needs (apt)
 	@scripts/install-deps.sh
 
-bin/fedlearn: release
 release: deps  ## build bin/fedlearn, optimised
-	@cmake --preset release -DFED_LEARN_TESTS=OFF -B build/program >/dev/null
-	@cmake --build build/program -j $(JOBS) --target fedlearn
-	@mkdir -p bin && ln -sf ../build/program/bin/fedlearn bin/fedlearn
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release -j $(JOBS) --target fedlearn
+	@mkdir -p bin && ln -sf ../build/release/bin/fedlearn bin/fedlearn
 
 demo: release  ## six regions train one survival model over mutual TLS
 	@bin/fedlearn demo

@@ -101,7 +101,7 @@ class MisuseTest(unittest.TestCase):
             self.check(1, "hospital_0", "simulate", APP, "-o", folder, "--site-prefix", "hospital_")
 
     def test_every_command_has_help_with_an_example(self):
-        for command in ("demo", "simulate", "server", "client", "provision", "inspect"):
+        for command in ("demo", "simulate", "server", "client", "admin", "provision", "inspect"):
             result = run(command, "--help")
             self.assertEqual(result.returncode, 0)
             self.assertIn("Example", result.stdout, command)

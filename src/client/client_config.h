@@ -23,7 +23,7 @@ struct ClientConfig {
   int steps_aggregation = 0;              // above 0: steps of a round, whatever local_epochs says
   std::vector<std::string> exclude_vars;  // regular expressions, the run's and the site's; all of them hold
   bool cross_site_validate = false;
-  std::chrono::duration<double> retry_timeout{30};
+  std::chrono::duration<double> retry_timeout{7200};
   std::chrono::duration<double> trainer_stall_timeout{600};
 
   std::optional<ComponentSpec> trainer;

@@ -182,7 +182,7 @@ Result<Federated> RunProcesses(const DemoOptions& options, const App& app, const
           loop, {.server = address,
                  .tls = {.ca = admin.root_path, .certificate = admin.certificate_path, .key = admin.key_path}}));
   Federated federated;
-  StatusWatcher watcher(*link, [&](const Json& status) { view.OnStatus(status); });
+  StatusWatcher watcher(*link, {.on_status = [&](const Json& status) { view.OnStatus(status); }});
   watcher.Start();
   RETURN_IF_ERROR(processes.StartSites(address));
   RETURN_IF_ERROR(processes.Wait());

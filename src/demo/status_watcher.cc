@@ -7,8 +7,8 @@
 
 namespace fed_learn {
 
-StatusWatcher::StatusWatcher(ClientLink& link, std::function<void(const Json&)> on_status)
-    : link_(link), on_status_(std::move(on_status)) {}
+StatusWatcher::StatusWatcher(ClientLink& link, StatusCallbacks callbacks)
+    : link_(link), callbacks_(std::move(callbacks)) {}
 
 void StatusWatcher::Start() {
   link_.Start(*this);
@@ -20,11 +20,9 @@ void StatusWatcher::OnOpen() { link_.Send(ToJson(Watch{})); }
 void StatusWatcher::OnMessage(Json json) {
   auto message = MessageFromJson(json);
   if (!message.has_value()) return LogWarning("from the server: {}", message.error().message());
-  if (const auto* push = std::get_if<StatusPush>(&*message)) on_status_(push->status);
+  if (const auto* push = std::get_if<StatusPush>(&*message)) callbacks_.on_status(push->status);
 }
 
-void StatusWatcher::OnClose(const Error& why) {
-  LogDebug("the server's status is not shown any more: {}", why.message());
-}
+void StatusWatcher::OnClose(const Error& why) { callbacks_.on_close(why); }
 
 }  // namespace fed_learn

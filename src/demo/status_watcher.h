@@ -8,10 +8,15 @@
 
 namespace fed_learn {
 
+struct StatusCallbacks {
+  std::function<void(const Json&)> on_status;
+  std::function<void(const Error&)> on_close = [](const Error&) {};  // nothing comes after it
+};
+
 class StatusWatcher : public ClientLinkHandler {
  public:
-  // The link outlives this. `on_status` gets each status; after the session ends nothing comes any more.
-  StatusWatcher(ClientLink& link, std::function<void(const Json&)> on_status);
+  // The link outlives this.
+  StatusWatcher(ClientLink& link, StatusCallbacks callbacks);
 
   void Start();
 
@@ -21,7 +26,7 @@ class StatusWatcher : public ClientLinkHandler {
 
  private:
   ClientLink& link_;
-  std::function<void(const Json&)> on_status_;
+  StatusCallbacks callbacks_;
 };
 
 }  // namespace fed_learn

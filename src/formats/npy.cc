@@ -174,7 +174,7 @@ Result<DType> DTypeOfDescr(std::string_view descr) {
 }
 
 // Copies what lies with the first index fastest so that the last one is.
-Tensor FromFortranOrder(std::span<const std::byte> from, DType dtype, Shape shape) {
+Tensor FromFortranOrder(std::span<const std::byte> from, DType dtype, const Shape& shape) {
   Tensor tensor = Tensor::Allocate(dtype, shape);
   const std::size_t size = SizeOf(dtype);
   std::byte* out = tensor.mutable_bytes().data();

@@ -20,6 +20,7 @@ struct Program {
   void Fail(const Error& error);
 };
 
+void AddAdminCommand(Program& program);
 void AddClientCommand(Program& program);
 void AddDemoCommand(Program& program);
 void AddInspectCommand(Program& program);

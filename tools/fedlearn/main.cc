@@ -23,6 +23,7 @@ int Main(int argc, char** argv) {
   AddSimulateCommand(program);
   AddServerCommand(program);
   AddClientCommand(program);
+  AddAdminCommand(program);
   AddProvisionCommand(program);
   AddInspectCommand(program);
   try {
