@@ -110,7 +110,7 @@ class Channel:
 def _map(descriptor):
     size = os.fstat(descriptor).st_size
     try:
-        # Private, since kernels before 6.7 refuse a shared mapping of sealed memory; nobody writes, so nothing is copied.
+        # Private, since kernels before 6.7 refuse a shared mapping of sealed memory. Nothing is copied: nobody writes.
         return mmap.mmap(descriptor, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) if size else b""
     finally:
         os.close(descriptor)

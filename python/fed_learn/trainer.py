@@ -113,7 +113,8 @@ class Task:
         if dtype != self.dtypes[name]:
             return f"tensor '{name}' is {dtype}; the model has it as {self.dtypes[name]}"
         if array.shape != self.model[name].shape:
-            return f"tensor '{name}' has shape {list(array.shape)}; the model has it with {list(self.model[name].shape)}"
+            shape = list(self.model[name].shape)
+            return f"tensor '{name}' has shape {list(array.shape)}; the model has it with {shape}"
         return None
 
     def _encoded(self, metrics):
