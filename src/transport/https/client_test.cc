@@ -216,7 +216,7 @@ TEST_F(ClientTest, NoMoreTransfersAtATimeThanAllowed) {
 
 TEST_F(ClientTest, AfterCloseNoTransferTouchesItsSink) {
   StartServer();
-  handler.objects["/v1/x"] = Pattern(50'000'000);
+  handler.objects["/v1/x"] = Pattern(20'000'000);
   RecordingClient recorder;
   const auto client = StartClient(recorder);
   for (int i = 0; i < 5; ++i) {

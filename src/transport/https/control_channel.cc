@@ -54,15 +54,15 @@ class Channel : public ControlChannel, public std::enable_shared_from_this<Chann
   }
 
   void Send(std::string text) override {
-    if (state_ != State::kOpen) return;
+    if (state_ == State::kClosed || finishing_) return;
     outbox_.push_back(std::move(text));
-    if (outbox_.size() == 1) Write();
+    if (state_ == State::kOpen && outbox_.size() == 1) Write();
   }
 
   void Finish() override {
-    if (state_ != State::kOpen) return;
-    state_ = State::kFinishing;
-    if (outbox_.empty()) SayGoodbye();
+    if (state_ == State::kClosed || finishing_) return;
+    finishing_ = true;
+    if (state_ == State::kOpen && outbox_.empty()) SayGoodbye();
   }
 
   void Leave() override {
@@ -80,15 +80,20 @@ class Channel : public ControlChannel, public std::enable_shared_from_this<Chann
   }
 
  private:
-  enum class State { kOpening, kOpen, kFinishing, kClosed };
+  enum class State { kOpening, kOpen, kClosed };
 
   void OnOpen(error_code failed) {
     if (state_ == State::kClosed) return;
     if (failed) return Close(OpeningError(failed));
     state_ = State::kOpen;
     decline_ = {};
-    events_.on_open();
-    if (state_ != State::kClosed) PaceAndRead();
+    if (events_.on_open) events_.on_open();
+    if (!outbox_.empty()) {
+      Write();
+    } else if (finishing_) {
+      SayGoodbye();
+    }
+    PaceAndRead();
   }
 
   Error OpeningError(error_code failed) {
@@ -117,14 +122,12 @@ class Channel : public ControlChannel, public std::enable_shared_from_this<Chann
     Result<Json> message = TakeMessage();
     if (!message) {
       // The peer hears why before it is cut off, if it still listens.
-      if (state_ == State::kOpen) {
-        Send(ClosedMessage(message.error()));
-      }
+      Send(ClosedMessage(message.error()));
       refusal_ = std::make_unique<Error>(message.error());
       return Finish();
     }
     ++counters_->messages_in;
-    if (state_ == State::kOpen && events_.on_message) events_.on_message(*std::move(message));
+    if (!finishing_ && events_.on_message) events_.on_message(*std::move(message));
     if (state_ != State::kClosed) PaceAndRead();
   }
 
@@ -152,7 +155,7 @@ class Channel : public ControlChannel, public std::enable_shared_from_this<Chann
     if (events_.on_sent) events_.on_sent(bytes);
     if (state_ == State::kClosed) return;
     if (!outbox_.empty()) return Write();
-    if (state_ == State::kFinishing) SayGoodbye();
+    if (finishing_) SayGoodbye();
   }
 
   void SayGoodbye() {
@@ -189,6 +192,7 @@ class Channel : public ControlChannel, public std::enable_shared_from_this<Chann
   LinkCounters* const counters_;
   ControlChannelEvents events_;
   State state_ = State::kOpening;
+  bool finishing_ = false;
   std::deque<std::string> outbox_;  // the first is being written
   boost::beast::flat_buffer inbox_;
   std::unique_ptr<Error> refusal_;  // why we close, if it is our doing

@@ -24,9 +24,10 @@ struct ControlChannelOptions {
   std::function<Duration()> pace;
 };
 
-// What the owner hears. `on_close` comes last, once, unless Abort came before; then nothing comes any more.
+// What the owner hears. `on_close` comes last, once, unless Abort came before; then nothing comes any more. Each may be
+// null.
 struct ControlChannelEvents {
-  std::function<void()> on_open;
+  std::function<void()> on_open;  // the upgrade is done
   std::function<void(Json)> on_message;
   std::function<void(const Error&)> on_close;
   // Bytes of a message that Send took, now sent or given up.
@@ -37,7 +38,7 @@ class ControlChannel {
  public:
   virtual ~ControlChannel() = default;
 
-  // REQUIRES: open.
+  // What is sent before the upgrade is done, follows it.
   virtual void Send(std::string text) = 0;
 
   // Sends what is queued and then the goodbye of a WebSocket; then on_close.

@@ -243,28 +243,25 @@ ServerConnection::Next ServerConnection::Upgrade(const std::string& head) {
     Refuse(InvalidArgument(fmt::format("a WebSocket is opened at {}, with nothing behind the request", kControlPath)));
     return Next::kAgain;
   }
-  const auto id = std::make_shared<std::optional<SessionId>>();
+  const SessionId id{++core_->last_session};
   queued_ = std::make_shared<std::atomic<std::size_t>>(0);
   const std::weak_ptr<ServerConnection> weak = weak_from_this();
   const auto core = core_;
+  // Before the upgrade is answered: when the peer knows of the session, the driver does.
+  core->Tell([id, core, route = SessionRoute{weak_worker_, weak, queued_}, peer = peer_](ServerLinkHandler& handler) {
+    core->sessions.emplace(id, route);
+    handler.OnOpen(id, peer);
+  });
   ControlChannelEvents events;
-  events.on_open = [id, core, weak, worker = weak_worker_, queued = queued_, peer = peer_] {
-    *id = SessionId{++core->last_session};
-    core->Tell([session = **id, core, route = SessionRoute{worker, weak, queued}, peer](ServerLinkHandler& handler) {
-      core->sessions.emplace(session, route);
-      handler.OnOpen(session, peer);
-    });
-  };
   events.on_message = [id, core](Json message) {
-    core->Tell([session = **id, core, message = std::move(message)](ServerLinkHandler& handler) {
-      if (core->sessions.contains(session)) handler.OnMessage(session, message);
+    core->Tell([id, core, message = std::move(message)](ServerLinkHandler& handler) {
+      if (core->sessions.contains(id)) handler.OnMessage(id, message);
     });
   };
   events.on_close = [id, core, weak](const Error& why) {
     if (const auto self = weak.lock()) self->Close();
-    if (!id->has_value()) return;
-    core->Tell([session = **id, core, why](ServerLinkHandler& handler) {
-      if (core->sessions.erase(session) > 0) handler.OnClose(session, why);
+    core->Tell([id, core, why](ServerLinkHandler& handler) {
+      if (core->sessions.erase(id) > 0) handler.OnClose(id, why);
     });
   };
   events.on_sent = [queued = queued_](std::size_t bytes) { *queued -= bytes; };
