@@ -16,6 +16,7 @@ namespace fed_learn {
 namespace {
 
 constexpr std::string_view kFormat = "fed_learn.model/1";
+constexpr std::string_view kSha256Prefix = "sha256:";
 
 std::string_view NameOf(Encoding encoding) { return encoding == Encoding::kRaw ? "raw" : "zeros"; }
 
@@ -249,6 +250,26 @@ class ManifestEvents {
 
 std::string Quoted(const RawEntry& entry) { return "tensor '" + Escaped(entry.name) + "'"; }
 
+// "sha256:" and 64 digits, or the 32 digits of a ContentHash.
+Status ReadHash(std::string_view text, ManifestEntry& entry) {
+  if (!text.starts_with(kSha256Prefix)) {
+    ASSIGN_OR_RETURN(entry.hash, ContentHashFromHex(text));
+    return {};
+  }
+  text.remove_prefix(kSha256Prefix.size());
+  const std::size_t middle = std::min<std::size_t>(text.size(), 32);
+  ASSIGN_OR_RETURN(const ContentHash first, ContentHashFromHex(text.substr(0, middle)));
+  ASSIGN_OR_RETURN(const ContentHash second, ContentHashFromHex(text.substr(middle)));
+  auto& digest = entry.sha256.emplace();
+  std::copy(first.bytes.begin(), first.bytes.end(), digest.begin());
+  std::copy(second.bytes.begin(), second.bytes.end(), digest.begin() + first.bytes.size());
+  return {};
+}
+
+std::string HashText(const ManifestEntry& entry) {
+  return entry.sha256 ? std::string(kSha256Prefix) + ToHex(*entry.sha256) : ToHex(entry.hash.bytes);
+}
+
 Status CheckNames(const std::vector<RawEntry>& entries) {
   std::unordered_set<std::string_view> names;
   names.reserve(entries.size());
@@ -264,23 +285,21 @@ Status CheckNames(const std::vector<RawEntry>& entries) {
 Result<std::vector<ManifestEntry>> CheckWords(std::vector<RawEntry> raw) {
   std::vector<ManifestEntry> entries(raw.size());
   for (std::size_t i = 0; i < raw.size(); ++i) {
+    const std::string where = Quoted(raw[i]);
     const auto role = RoleFromString(raw[i].role);
-    if (!role.has_value()) return role.error().In(Quoted(raw[i]));
+    if (!role.has_value()) return role.error().In(where);
     const auto dtype = DTypeFromString(raw[i].dtype);
-    if (!dtype.has_value()) return dtype.error().In(Quoted(raw[i]));
+    if (!dtype.has_value()) return dtype.error().In(where);
     if (raw[i].encoding != "raw" && raw[i].encoding != "zeros") {
-      return InvalidArgument(Quoted(raw[i]) + ": encoding '" + Escaped(raw[i].encoding) +
-                             "' is not known; use raw or zeros");
+      return InvalidArgument(where + ": encoding '" + Escaped(raw[i].encoding) + "' is not known; use raw or zeros");
     }
-    const auto hash = ContentHashFromHex(raw[i].hash);
-    if (!hash.has_value()) return hash.error().In(Quoted(raw[i]));
     entries[i] = {.name = std::move(raw[i].name),
                   .role = *role,
                   .dtype = *dtype,
                   .shape = std::move(raw[i].shape),
                   .encoding = raw[i].encoding == "raw" ? Encoding::kRaw : Encoding::kZeros,
-                  .length = raw[i].length,
-                  .hash = *hash};
+                  .length = raw[i].length};
+    if (auto status = ReadHash(raw[i].hash, entries[i]); !status.has_value()) return status.error().In(where);
   }
   return entries;
 }
@@ -373,7 +392,7 @@ std::string EncodeManifest(const Manifest& manifest) {
     fmt::format_to(std::back_inserter(text),
                    R"(,"role":"{}","dtype":"{}","shape":[{}],"encoding":"{}","length":{},"hash":"{}"}})",
                    ToString(entry.role), ToString(entry.dtype), fmt::join(entry.shape, ","), NameOf(entry.encoding),
-                   entry.length, ToHex(entry.hash.bytes));
+                   entry.length, HashText(entry));
   }
   return text + "]}";
 }

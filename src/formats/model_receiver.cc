@@ -14,15 +14,40 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 64;
 
-ContentHash HashZeros(std::uint64_t size) {
+// Hashes a tensor's bytes piece by piece, by whichever hash its entry has.
+class TensorHasher {
+ public:
+  explicit TensorHasher(const ManifestEntry& entry) {
+    if (entry.sha256) sha256_.emplace();
+  }
+
+  void Update(std::span<const std::byte> bytes) {
+    if (sha256_) {
+      sha256_->Update(bytes);
+    } else {
+      content_.Update(bytes);
+    }
+  }
+
+  // Once.
+  bool Fits(const ManifestEntry& entry) {
+    return sha256_ ? sha256_->Finish() == entry.sha256 : content_.Finish() == entry.hash;
+  }
+
+ private:
+  ContentHasher content_;
+  std::optional<Sha256> sha256_;
+};
+
+bool FitsZeros(const ManifestEntry& entry, std::uint64_t size) {
   static constexpr std::array<std::byte, 16384> zeros{};
-  ContentHasher hasher;
+  TensorHasher hasher(entry);
   for (std::uint64_t left = size; left > 0;) {
     const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, zeros.size()));
     hasher.Update(std::span(zeros).first(piece));
     left -= piece;
   }
-  return hasher.Finish();
+  return hasher.Fits(entry);
 }
 
 Error WrongBytes(const ManifestEntry& entry) {
@@ -44,7 +69,7 @@ struct ModelReceiver::State {
   std::uint64_t offset = 0;            // bytes received
   std::size_t current = 0;             // which lacking tensor fills now
   std::uint64_t filled = 0;            // bytes of it that are there
-  ContentHasher hasher;                // over those, once it comes in more than one piece
+  std::optional<TensorHasher> hasher;  // over those
   std::optional<std::size_t> damaged;  // index of the first tensor that failed its hash
 
   const ManifestEntry& entry() const { return manifest.tensors[lacking[current]]; }
@@ -54,8 +79,8 @@ struct ModelReceiver::State {
     return {slab.get() + begins[lacking_index], static_cast<std::size_t>(length)};
   }
 
-  void CloseTensor(const ContentHash& hash) {
-    if (hash != entry().hash && !damaged.has_value()) damaged = lacking[current];
+  void CloseTensor(bool fits) {
+    if (!fits && !damaged.has_value()) damaged = lacking[current];
     ++current;
     filled = 0;
   }
@@ -114,16 +139,13 @@ std::span<std::byte> ModelReceiver::Space() {
 void ModelReceiver::Advance(std::size_t bytes) {
   const auto arrived = Space().first(bytes);
   if (arrived.empty()) return;
-  const std::uint64_t length = state_->entry().length;
+  const ManifestEntry& entry = state_->entry();
   state_->offset += bytes;
-  if (bytes == length) {
-    state_->CloseTensor(HashContent(arrived));
-    return;
-  }
-  if (state_->filled == 0) state_->hasher = ContentHasher();
-  state_->hasher.Update(arrived);
+  if (bytes == entry.length && !entry.sha256) return state_->CloseTensor(HashContent(arrived) == entry.hash);
+  if (state_->filled == 0) state_->hasher.emplace(entry);
+  state_->hasher->Update(arrived);
   state_->filled += bytes;
-  if (state_->filled == length) state_->CloseTensor(state_->hasher.Finish());
+  if (state_->filled == entry.length) state_->CloseTensor(state_->hasher->Fits(entry));
 }
 
 Result<ModelData> ModelReceiver::Finish() {
@@ -148,7 +170,7 @@ Result<ModelData> ModelReceiver::Finish() {
       } catch (const std::bad_alloc&) {
         return ResourceExhausted("there is no memory for tensor '" + Escaped(entry.name) + "'");
       }
-      if (HashZeros(tensor.byte_size()) != entry.hash) return WrongBytes(entry);
+      if (!FitsZeros(entry, tensor.byte_size())) return WrongBytes(entry);
     }
     RETURN_IF_ERROR(model.Add(entry.name, std::move(tensor), entry.role));
   }
@@ -157,10 +179,12 @@ Result<ModelData> ModelReceiver::Finish() {
 
 ModelReceiver::Lookup TensorsOf(std::shared_ptr<const EncodedModel> encoded) {
   std::map<ContentHash, std::size_t> index;
-  for (std::size_t i = 0; i < encoded->manifest.tensors.size(); ++i)
-    index.emplace(encoded->manifest.tensors[i].hash, i);
+  for (std::size_t i = 0; i < encoded->manifest.tensors.size(); ++i) {
+    const ManifestEntry& entry = encoded->manifest.tensors[i];
+    if (!entry.sha256) index.emplace(entry.hash, i);
+  }
   return [encoded = std::move(encoded), index = std::move(index)](const ManifestEntry& entry) -> std::optional<Tensor> {
-    const auto found = index.find(entry.hash);
+    const auto found = entry.sha256 ? index.end() : index.find(entry.hash);
     if (found == index.end()) return std::nullopt;
     const Tensor& tensor = encoded->model[found->second].tensor;
     if (tensor.dtype() != entry.dtype || tensor.byte_size() != entry.length) return std::nullopt;

@@ -2,7 +2,8 @@
 // and the kept update; byte-exact in docs/model_format.md.
 //
 // The manifest is JSON: {"format": "fed_learn.model/1", "tensors": [{"name", "role", "dtype", "shape", "encoding",
-// "length", "hash"}, …]}. "hash" is the XXH3-128 of the tensor's bytes, whatever the encoding. Encoding "raw": `length`
+// "length", "hash"}, …]}. "hash" is the XXH3-128 of the tensor's bytes, whatever the encoding; from writers without
+// XXH3, "sha256:" and their SHA-256, which serves to verify but not to find equal tensors. Encoding "raw": `length`
 // bytes, little-endian, C order. Encoding "zeros": no bytes follow, length 0 (an untouched layer's difference is free).
 // A package file is "FLMODEL1", the manifest's length as u64 little-endian, the manifest, the bytes in manifest order
 // without gaps.
@@ -13,6 +14,7 @@
 // that fails is the error, naming source and tensor. Nothing is allocated for values before all of them hold.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,7 +39,8 @@ struct ManifestEntry {
   Shape shape;
   Encoding encoding = Encoding::kRaw;
   std::uint64_t length = 0;  // bytes that travel
-  ContentHash hash;          // of the decoded bytes
+  ContentHash hash;          // of the decoded bytes; all zero if `sha256` is there
+  std::optional<std::array<std::uint8_t, 32>> sha256;
 };
 
 struct Manifest {
