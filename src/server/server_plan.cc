@@ -14,18 +14,17 @@ ComponentSpec AggregatorOf(const ServerConfig& config) {
   return spec;
 }
 
-}  // namespace
-
-Result<ModelData> ServerPlan::FirstModel() {
-  if (saver) return saver->LoadModel();
-  if (source) return source->Build();
+Result<ModelData> FirstModel(ModelSaver* saver, ModelSource* source) {
+  if (saver != nullptr) return saver->LoadModel();
+  if (source != nullptr) return source->Build();
   return FailedPrecondition(
       "nothing says which model to begin with; give 'model' or a 'model_saver' with ckpt_preload_path in "
       "config_fed_server.json");
 }
 
-Result<ServerPlan> PlanServer(const ServerConfig& config, const Registry& registry,
-                              const ComponentServices& services) {
+}  // namespace
+
+Result<ServerPlan> PlanServer(const ServerConfig& config, const Registry& registry, const ComponentServices& services) {
   ServerPlan plan;
   plan.options = {.task_name = config.task_name,
                   .config_sha256 = config.sha256,
@@ -46,6 +45,7 @@ Result<ServerPlan> PlanServer(const ServerConfig& config, const Registry& regist
     ASSIGN_OR_RETURN(plan.saver, registry.savers.Make(*config.model_saver, services));
     RETURN_IF_ERROR(plan.saver->Initialize(plan.source.get()));
   }
+  plan.first_model = [saver = plan.saver.get(), source = plan.source.get()] { return FirstModel(saver, source); };
   ASSIGN_OR_RETURN(plan.pre_processors,
                    MakeProcessorChain(config.pre_processors, "pre_processors", registry, services));
   ASSIGN_OR_RETURN(plan.post_processors,

@@ -19,8 +19,9 @@ struct ServerPlan {
   ProcessorChain pre_processors;
   ProcessorChain post_processors;
 
-  // From the saver, else from the source; FailedPrecondition if there is neither.
-  Result<ModelData> FirstModel();
+  // From the saver, else from the source, wherever those have been moved to; they outlive it. FailedPrecondition if
+  // there is neither.
+  std::function<Result<ModelData>()> first_model;
 };
 
 // The first component that cannot be made is the error, with its place in the configuration.

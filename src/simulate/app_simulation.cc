@@ -61,7 +61,7 @@ class Simulation {
                                             .disk = disk_,
                                             .aggregator = std::move(plan_.aggregator),
                                             .saver = std::move(plan_.saver),
-                                            .first_model = [this] { return plan_.FirstModel(); },
+                                            .first_model = plan_.first_model,
                                             .pre_processors = std::move(plan_.pre_processors),
                                             .post_processors = std::move(plan_.post_processors),
                                             .make_token = [tokens] { return std::to_string(tokens->Next()); },

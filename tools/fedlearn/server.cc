@@ -100,7 +100,7 @@ Result<RunOutcome> Serve(const ServerFlags& flags) {
                                                                   .disk = disk,
                                                                   .aggregator = std::move(plan.aggregator),
                                                                   .saver = std::move(plan.saver),
-                                                                  .first_model = [&plan] { return plan.FirstModel(); },
+                                                                  .first_model = plan.first_model,
                                                                   .pre_processors = std::move(plan.pre_processors),
                                                                   .post_processors = std::move(plan.post_processors),
                                                                   .make_token = RandomToken,
