@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kBackOffFirst = std::chrono::milliseconds(500);
 constexpr Duration kBackOffMax = std::chrono::seconds(30);
+constexpr Duration kFirstSessionPatience = std::chrono::hours(2);
 constexpr Duration kGoodbyeMax = std::chrono::seconds(5);
 constexpr Duration kProgressGap = std::chrono::seconds(1);
 // What took longer than this is worth a file: it is kept on disk against a kill.
@@ -70,7 +71,7 @@ Status FederatedClient::Start(std::function<void(const ClientOutcome&)> on_end) 
   RETURN_IF_ERROR(parts_.disk.MakeFolders(options_.folder));
   RETURN_IF_ERROR(parts_.fitter.Initialize(Context()));
   LoadKept();
-  heard_at_ = parts_.loop.Now();
+  away_since_ = parts_.loop.Now();
   parts_.link.Start(*this);
   Connect();
   return {};
@@ -92,15 +93,17 @@ void FederatedClient::OnOpen() {
 void FederatedClient::OnClose(const Error& why) {
   if (ended_) return;
   if (goodbye_) return End(*goodbye_);
-  connected_ = false;
+  // A server that still holds an older session of ours is there; it notices the end of that session in a minute.
+  if (std::exchange(connected_, false) || why.kind() == ErrorKind::kAlreadyExists) away_since_ = parts_.loop.Now();
   parts_.loop.Cancel(std::exchange(heartbeat_timer_, TimerId::kNone));
   const bool hopeless = why.kind() == ErrorKind::kInvalidArgument || why.kind() == ErrorKind::kUnauthenticated ||
                         why.kind() == ErrorKind::kPermissionDenied;
   if (hopeless) return End({false, why.message()});
-  const auto silence = parts_.loop.Now() - heard_at_;
-  if (silence > std::chrono::duration_cast<Duration>(options_.retry_timeout)) {
-    return End({false, fmt::format("the server has been away for retry_timeout = {:g} s: {}",
-                                   options_.retry_timeout.count(), why.message())});
+  if (parts_.loop.Now() - away_since_ > Patience()) {
+    return End({false, fmt::format("the server has been away for {}: {}",
+                                   welcomed_ ? fmt::format("retry_timeout = {:g} s", options_.retry_timeout.count())
+                                             : HumanSeconds(std::chrono::duration<double>(Patience()).count()),
+                                   why.message())});
   }
   if (attempts_ == 0) LogWarning("no session with the server: {}; trying again", why.message());
   const int doublings = std::min(attempts_++, 6);
@@ -114,12 +117,13 @@ void FederatedClient::OnClose(const Error& why) {
 
 void FederatedClient::OnMessage(Json json) {
   if (ended_ || goodbye_) return;
-  Heard();
+  attempts_ = 0;
   auto message = MessageFromJson(json);
   if (!message.has_value()) return LogWarning("from the server: {}", message.error().message());
   if (const auto* welcome = std::get_if<Welcome>(&*message)) {
     LogInfo("the server has welcomed {}", options_.site);
     connected_ = true;
+    welcomed_ = true;
     parts_.link.SetToken(welcome->token);
     heartbeat_ = std::chrono::duration_cast<Duration>(
         std::chrono::duration<double>(std::clamp(welcome->heartbeat_seconds, 1.0, 3600.0)));
@@ -131,9 +135,9 @@ void FederatedClient::OnMessage(Json json) {
   }
 }
 
-void FederatedClient::Heard() {
-  heard_at_ = parts_.loop.Now();
-  attempts_ = 0;
+Duration FederatedClient::Patience() const {
+  const auto retry_timeout = std::chrono::duration_cast<Duration>(options_.retry_timeout);
+  return welcomed_ ? retry_timeout : std::max(retry_timeout, kFirstSessionPatience);
 }
 
 void FederatedClient::OnDone(const Done& done) { SayGoodbye({done.completed, done.why}); }
@@ -231,7 +235,6 @@ void FederatedClient::FetchManifest() {
                       if (size.error().kind() == ErrorKind::kNotFound) return Idle();
                       return Retry(size.error(), &FederatedClient::FetchManifest);
                     }
-                    Heard();
                     FetchData(std::move(*sink).Take());
                   });
 }
@@ -251,7 +254,6 @@ void FederatedClient::FetchData(std::string manifest_text) {
   parts_.link.Get(path, receiving_, [this, job = job_, manifest_text](Result<std::uint64_t> size) {
     if (job != job_) return;
     if (size.has_value()) {
-      Heard();
       return OnModel(std::exchange(receiving_, nullptr), manifest_text);
     }
     if (size.error().kind() == ErrorKind::kNotFound) {
@@ -358,7 +360,6 @@ void FederatedClient::Offer() {
 }
 
 void FederatedClient::OnGrant(const UploadGrant& grant) {
-  Heard();
   if (grant.counted) return OnCounted();
   auto selection = ParseSelection(grant.tensors, kept_->update->model.size());
   if (!selection.has_value()) return OnSubmitFailed(selection.error());
@@ -369,7 +370,6 @@ void FederatedClient::OnGrant(const UploadGrant& grant) {
   parts_.link.Put("/v1/uploads/" + grant.upload, source, grant.offset, [this, job = job_](Result<Json> answer) {
     if (job != job_) return;
     if (!answer.has_value()) return OnSubmitFailed(answer.error());
-    Heard();
     OnCounted();
   });
 }

@@ -33,9 +33,11 @@ struct FederatedClientOptions {
   std::vector<std::string> exclude_vars;
   int local_epochs = 0;
   int steps_aggregation = 0;
-  bool validate_global = false;                       // metrics of the received model, before training
-  std::chrono::duration<double> retry_timeout{7200};  // patience with a server that is away
-  int fit_attempts_max = 3;                           // failures in a row before the site gives up
+  bool validate_global = false;  // metrics of the received model, before training
+  // Patience with a server that is away, from the end of a session; before the first one it is two hours at least,
+  // since sites may start before the server does.
+  std::chrono::duration<double> retry_timeout{7200};
+  int fit_attempts_max = 3;  // failures in a row before the site gives up
   std::uint64_t jitter_seed = 0;
   PackageLimits limits;
 };
@@ -106,7 +108,7 @@ class FederatedClient : public ClientLinkHandler {
   void StopWork();
   void Idle();
   void Retry(const Error& why, void (FederatedClient::*step)());
-  void Heard();
+  Duration Patience() const;
   void SayGoodbye(ClientOutcome outcome);
   void End(ClientOutcome outcome);
   void SetPhase(std::string phase, double done = 0, std::string note = {});
@@ -131,8 +133,9 @@ class FederatedClient : public ClientLinkHandler {
   bool connected_ = false;
   std::optional<ClientOutcome> goodbye_;  // said; the session is about to close
   bool ended_ = false;
-  MonotonicTime heard_at_;
-  int attempts_ = 0;  // of connecting, since something was heard
+  bool welcomed_ = false;     // at least once
+  MonotonicTime away_since_;  // the server, while there is no session
+  int attempts_ = 0;          // of connecting, since something was heard
   TimerId reconnect_ = TimerId::kNone;
   Duration heartbeat_{std::chrono::seconds(60)};
   TimerId heartbeat_timer_ = TimerId::kNone;

@@ -133,6 +133,8 @@ Status FederatedServer::LoadRound(const RoundRecord& last) {
 
 // ---- what the workflow decides --------------------------------------------------------------------------------------
 
+  // Whoever recorded that round may not have lived to do this.
+  if (last.round >= options_.start_round) SaveForPeople();
 void FederatedServer::Carry(std::vector<Decision> decisions) {
   for (const Decision& decision : decisions) {
     std::visit([this](const auto& d) { Do(d); }, decision);
@@ -185,13 +187,13 @@ void FederatedServer::Do(const decision::CloseRound& close) {
   for (const auto& [name, site] : sites_) {
     if (!site.counted_id.empty()) counted.push_back(name);
   }
-  pending_ = MakePending({.run = options_.run,
-                          .round = close.round,
-                          .sites = std::move(counted),
-                          .metrics = {{"mean", result->metrics.Encode()}, {"sites", site_metrics_}},
-                          .seconds = SecondsBetween(round_opened_at_, parts_.loop.Now())},
-                         std::move(result->model));
-  pending_->is_best = result->is_best;
+  pending_ =
+      MakePending({.run = options_.run,
+                   .round = close.round,
+                   .sites = std::move(counted),
+                   .metrics = {{"mean", result->metrics.Encode()}, {"sites", site_metrics_}, {"best", result->is_best}},
+                   .seconds = SecondsBetween(round_opened_at_, parts_.loop.Now())},
+                  std::move(result->model));
   RecordPending();
 }
 
@@ -218,9 +220,9 @@ void FederatedServer::RecordPending() {
     return Changed();
   }
   trouble_.clear();
-  const PendingRound recorded = *std::exchange(pending_, std::nullopt);
-  SaveForPeople(global_->model, recorded.is_best);
-  Carry(workflow_->On(event::RoundRecorded{recorded.record.round}));
+  pending_.reset();
+  SaveForPeople();
+  Carry(workflow_->On(event::RoundRecorded{round_}));
 }
 
 Status FederatedServer::MakeDurable(const PendingRound& pending) {
@@ -257,9 +259,11 @@ void FederatedServer::ForgetPackage(const std::string& id) {
   }
 }
 
-void FederatedServer::SaveForPeople(const ModelData& model, bool is_best) {
+// The global model, as of the last recorded round.
+void FederatedServer::SaveForPeople() {
   if (parts_.saver == nullptr) return;
-  if (auto status = parts_.saver->SaveModel(model, is_best, Context(Phase::kTrain)); !status.has_value()) {
+  const bool is_best = last_metrics_.value("best", false);
+  if (auto status = parts_.saver->SaveModel(global_->model, is_best, Context(Phase::kTrain)); !status.has_value()) {
     LogWarning("model_saver: {}; the run goes on, its own copy is safe", status.error().message());
   }
 }

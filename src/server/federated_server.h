@@ -138,7 +138,6 @@ class FederatedServer : public ServerLinkHandler {
     RoundRecord record;
     std::shared_ptr<const EncodedModel> model;
     std::shared_ptr<const EncodedModel> state;  // of the aggregator; null if it has none
-    bool is_best = false;
   };
 
   Status Recover();
@@ -155,7 +154,7 @@ class FederatedServer : public ServerLinkHandler {
   void RecordPending();
   Status KeepPackage(const std::shared_ptr<const EncodedModel>& encoded);
   void ForgetPackage(const std::string& id);
-  void SaveForPeople(const ModelData& model, bool is_best);
+  void SaveForPeople();
   void EndWith(RunState state, std::string why);
   void FinishIfAllHaveLeft();
 

@@ -103,8 +103,34 @@ class TestPeer : public ClientLinkHandler {
 };
 
 class FederatedServerTest : public testing::Test {
+// Remembers what it was given last.
+class RememberingSaver : public ModelSaver {
+ public:
+  struct Saved {
+    ModelData model;
+    bool is_best = false;
+    int round = -1;
+  };
+  explicit RememberingSaver(std::optional<Saved>& last) : last_(last) {}
+  Status Initialize(ModelSource*) override { return {}; }
+  Result<ModelData> LoadModel() override { return SomeModel(1); }
+  Status SaveModel(const ModelData& model, bool is_best, const AppContext& app_ctx) override {
+    last_ = Saved{model, is_best, app_ctx.current_round};
+    return {};
+  }
+
+ private:
+  std::optional<Saved>& last_;
+};
+
  protected:
-  FederatedServerTest() {
+  FederatedServerTest() { StartServer(); }
+
+  // A first one, or another after a kill.
+  void StartServer() {
+    server_.reset();
+    link_.reset();
+    link_ = std::make_unique<MemoryServerLink>(network_, world_);
     server_ = std::make_unique<FederatedServer>(
         FederatedServerOptions{.task_name = "liver",
                                .folder = kFolder,
@@ -113,10 +139,11 @@ class FederatedServerTest : public testing::Test {
                                .heart_beat_timeout = Seconds(600),
                                .num_rounds = 2},
         FederatedServerParts{.loop = world_,
-                             .link = link_,
+                             .link = *link_,
                              .store = store_,
                              .disk = disk_,
                              .aggregator = *ModelAggregator::Make(Json::object()),
+                             .saver = std::make_unique<RememberingSaver>(saved_),
                              .first_model = [] { return Result<ModelData>(SomeModel(1)); },
                              .make_token = [this] { return "token " + std::to_string(++tokens_); }});
     EXPECT_TRUE(server_->Start([this](const RunOutcome& outcome) { outcome_ = outcome; }).has_value());
@@ -136,7 +163,8 @@ class FederatedServerTest : public testing::Test {
   SimulatedDisk disk_;
   MemoryStore store_;
   MemoryNetwork network_{world_, 1};
-  MemoryServerLink link_{network_, world_};
+  std::unique_ptr<MemoryServerLink> link_;
+  std::optional<RememberingSaver::Saved> saved_;
   int tokens_ = 0;
   std::optional<RunOutcome> outcome_;
   std::unique_ptr<FederatedServer> server_;
@@ -241,6 +269,26 @@ TEST_F(FederatedServerTest, TwoContributionsMakeARoundAndTwoRoundsTheRun) {
 
 TEST_F(FederatedServerTest, TheSameUpdateAgainIsCountedOnceAnotherOneIsRefused) {
   TestPeer& a = Site("a");
+TEST_F(FederatedServerTest, AModelThatWasRecordedButNotSavedBeforeAKillIsSavedAtTheNextStart) {
+  StartServer();
+  EXPECT_FALSE(saved_) << "nothing was learnt yet";
+  TestPeer& a = Site("a");
+  TestPeer& b = Site("b");
+  ContributionHeader header = a.Header();
+  header.metrics = {{"validation/best_validation_metric", 0.5}};
+  ASSERT_TRUE(a.Contribute(SomeModel(1), header).has_value());
+  ASSERT_TRUE(b.Contribute(SomeModel(3), header).has_value());
+  world_.RunUntilIdle(std::chrono::seconds(1));
+  ASSERT_TRUE(saved_);
+  EXPECT_TRUE(saved_->is_best);
+  const auto before = *std::exchange(saved_, std::nullopt);
+  StartServer();
+  ASSERT_TRUE(saved_);
+  EXPECT_EQ(saved_->model, SomeModel(3));
+  EXPECT_EQ(saved_->round, before.round);
+  EXPECT_EQ(saved_->is_best, before.is_best);
+}
+
   Site("b");
   ASSERT_TRUE(a.Contribute(SomeModel(1), a.Header()).has_value());
   EXPECT_EQ((*a.Contribute(SomeModel(1), a.Header()))["state"], "counted");
