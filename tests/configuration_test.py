@@ -10,7 +10,7 @@ ROOT = pathlib.Path(os.environ.get("FED_LEARN_SOURCE", pathlib.Path(__file__).re
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
 SCHEMAS = {side: json.loads((ROOT / "schemas" / f"config_fed_{side}.schema.json").read_text())
            for side in ("server", "client")}
-TIMES = {"wait_after_min_clients": 10, "heart_beat_timeout": 600, "round_timeout": None, "retry_timeout": 30,
+TIMES = {"wait_after_min_clients": 10, "heart_beat_timeout": 600, "round_timeout": None, "retry_timeout": 7200,
          "trainer_stall_timeout": 600}
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
 

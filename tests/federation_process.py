@@ -6,8 +6,9 @@ starts them again, and says which model came of it.
         federation.start_sites()
         model = federation.finish()
 
-Everything lies in a temporary folder that goes with the block. What is still running at the end of the block is killed, and the kernel kills it too if the
-test's process dies. Start processes from the main thread only: they die with the thread that started them.
+Everything lies in a temporary folder that goes with the block. What is still running at the end of the block is killed,
+and the kernel kills it too if the test's process dies. Start processes from the main thread only: they die with the
+thread that started them.
 """
 
 import ctypes
@@ -72,20 +73,13 @@ class Process:
             raise AssertionError(f"{self.name} ended before it was ready:\n{self.last_lines()}")
         return line.decode().strip()
 
-    def wait(self, seconds):
-        """True once the process has ended; False if it still runs after `seconds`."""
-        try:
-            self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
     def running(self):
         return self._popen.poll() is None
 
-    @property
-    def code(self):
-        return self._popen.returncode
+    def require_good_end(self):
+        code = self._popen.wait()
+        if code != 0:
+            raise AssertionError(f"{self.name} ended with {code}:\n{self.last_lines()}")
 
     def kill(self):
         """kill -9, and gone when this returns."""
@@ -192,14 +186,23 @@ class Federation:
             self.start_site(name)
 
     def finish(self, seconds=120):
-        """Waits until server and sites have ended well; returns model_sha256()."""
+        """Waits until server and sites have ended well, or one has not; returns model_sha256()."""
+        running = {os.pidfd_open(process.pid): process
+                   for process in [self.server, *self.clients.values()] if process.running()}
         deadline = time.monotonic() + seconds
-        for process in [self.server, *self.clients.values()]:
-            if not process.wait(max(0.0, deadline - time.monotonic())):
-                raise AssertionError(f"{process.name} has not ended after {seconds} s:\n{process.last_lines()}\n"
-                                     f"server:\n{self.server.last_lines()}")
-            if process.code != 0:
-                raise AssertionError(f"{process.name} ended with {process.code}:\n{process.last_lines()}")
+        try:
+            while running:
+                ended = select.select(running, [], [], max(0.0, deadline - time.monotonic()))[0]
+                if not ended:
+                    raise AssertionError(f"still running after {seconds} s: {[p.name for p in running.values()]}; "
+                                         f"server:\n{self.server.last_lines()}")
+                for pidfd in ended:
+                    running[pidfd].require_good_end()
+                    os.close(pidfd)
+                    del running[pidfd]
+        finally:
+            for pidfd in running:
+                os.close(pidfd)
         return self.model_sha256()
 
     # ---- what came of it ----

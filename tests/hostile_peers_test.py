@@ -1,5 +1,5 @@
-"""Hostile and broken peers beside a federation: it ends with the undisturbed model, the server's memory stays bounded, and
-each of them is in the server's log with address and reason."""
+"""Hostile and broken peers beside a federation: it ends with the undisturbed model, the server's memory stays bounded,
+and each of them is in the server's log with address and reason."""
 
 import importlib.util
 import json

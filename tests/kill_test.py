@@ -1,5 +1,5 @@
-"""kill -9 of the server and of sites, at ten random moments each, in runs of real processes: the model is the undisturbed
-one, bit for bit."""
+"""kill -9 of the server and of sites, at ten random moments each, in runs of real processes: the model is the
+undisturbed one, bit for bit."""
 
 import os
 import random

@@ -43,7 +43,7 @@ FloatSum::FloatSum(DType dtype, FloatSumOptions options)
 
 Status FloatSum::Begin(const Tensor& start, UpdateKind kind) {
   const std::size_t size = SizeOf(start);
-  const std::uint64_t bits = kernels_.max_magnitude_bits(start.bytes().data(), size);
+  const std::uint64_t bits = MaxMagnitudeBitsOf(start);
   if (bits >= InfinityBits(dtype_)) return NotFinite(start, 0, size);
 
   start_ = start;
@@ -60,10 +60,17 @@ Status FloatSum::Begin(const Tensor& start, UpdateKind kind) {
     wide_.assign(size, 0);
     narrow_ = {};
   } else {
-    narrow_.assign(size, 0);
+    narrow_.resize(size);
     wide_ = {};
   }
+  is_empty_ = true;
   return {};
+}
+
+// Most rounds start from what the last one ended in, and that has been looked at.
+std::uint64_t FloatSum::MaxMagnitudeBitsOf(const Tensor& start) const {
+  if (start.byte_size() > 0 && start.bytes().data() == last_.bytes().data()) return last_max_bits_;
+  return kernels_.max_magnitude_bits(start.bytes().data(), SizeOf(start));
 }
 
 // The weight in units of q: exact, as q is a power of two and e ≥ -72.
@@ -102,9 +109,12 @@ Status FloatSum::Stage(const Tensor& update, const Weight& weight) {
           ToDouble(bits), weight.addend.value(), std::ldexp(kAddendMax, exponent_)));
     }
     addend_max = std::max(addend_max, addend);
-    if (!is_wide_ && bound_ + addend + 1 > kNarrowMax) Widen();
+    // Here, block by block in the cache, instead of all of it at the beginning of the round.
+    if (is_empty_ && !is_wide_) std::fill_n(narrow_.begin() + static_cast<std::ptrdiff_t>(begin), end - begin, 0);
+    if (!is_wide_ && bound_ + addend + 1 > kNarrowMax) Widen(is_empty_ ? begin : size);
     Add(update, begin, end, scale);
   }
+  is_empty_ = false;
   bound_before_stage_ = bound_;
   bound_ += addend_max + 1;
   return {};
@@ -127,8 +137,10 @@ void FloatSum::Add(const Tensor& update, std::size_t begin, std::size_t end, dou
   }
 }
 
-void FloatSum::Widen() {
-  wide_.assign(narrow_.begin(), narrow_.end());
+// The sums from `valid` on are zeros.
+void FloatSum::Widen(std::size_t valid) {
+  wide_.assign(narrow_.begin(), narrow_.begin() + static_cast<std::ptrdiff_t>(valid));
+  wide_.resize(narrow_.size(), 0);
   narrow_ = {};
   is_wide_ = true;
 }
@@ -160,18 +172,23 @@ void FloatSum::NewValues(std::size_t begin, const StepFunction& step, std::span<
 
 Result<Tensor> FloatSum::Finish(const StepFunction& step) {
   if (divisor_units_ == 0) return std::exchange(start_, Tensor());
-  Tensor result = Tensor::Allocate(dtype_, start_.shape());
+  Tensor result = memory_.Allocate(dtype_, start_.shape());
+  std::uint64_t max_bits = 0;
   std::byte* bytes = result.mutable_bytes().data();
   std::array<double, kBlock> values;
   for (std::size_t begin = 0; begin < SizeOf(result); begin += kBlock) {
     const std::size_t end = std::min(begin + kBlock, SizeOf(result));
     NewValues(begin, step, {values.data(), end - begin});
     kernels_.encode(values.data(), end - begin, bytes + begin * SizeOf(dtype_));
-    if (kernels_.max_magnitude_bits(At(result, begin), end - begin) >= InfinityBits(dtype_)) {
+    const std::uint64_t bits = kernels_.max_magnitude_bits(At(result, begin), end - begin);
+    if (bits >= InfinityBits(dtype_)) {
       return FailedPrecondition(NotFinite(result, begin, end).message() + " in the new model");
     }
+    max_bits = std::max(max_bits, bits);
   }
   start_ = Tensor();
+  last_ = result;
+  last_max_bits_ = max_bits;
   return result;
 }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "aggregation/tensor_sum.h"
+#include "model/tensor_recycler.h"
 
 namespace fed_learn {
 
@@ -46,9 +47,10 @@ class FloatSum : public TensorSum {
  private:
   double ScaleOf(const Weight& weight) const;
   double ToDouble(std::uint64_t magnitude_bits) const;
+  std::uint64_t MaxMagnitudeBitsOf(const Tensor& start) const;
   Error NotFinite(const Tensor& update, std::size_t begin, std::size_t end) const;
   void Add(const Tensor& update, std::size_t begin, std::size_t end, double scale);
-  void Widen();
+  void Widen(std::size_t valid);
   void Mean(std::size_t begin, std::span<double> out) const;
   void NewValues(std::size_t begin, const StepFunction& step, std::span<double> out) const;
 
@@ -60,11 +62,16 @@ class FloatSum : public TensorSum {
   UpdateKind kind_ = UpdateKind::kDifference;
   int exponent_ = 0;  // of q
   bool is_wide_ = false;
+  bool is_empty_ = true;  // nothing has been added, and what narrow_ holds is of an earlier round
   std::vector<std::int64_t> narrow_;
   std::vector<Int128> wide_;
   double bound_ = 0;  // no magnitude in narrow_ is above it
   double bound_before_stage_ = 0;
   Int128 divisor_units_ = 0;
+
+  TensorRecycler memory_;  // for the new values
+  Tensor last_;            // those of the last round
+  std::uint64_t last_max_bits_ = 0;
 };
 
 }  // namespace fed_learn

@@ -292,7 +292,7 @@ void FederatedClient::Train() {
     const auto fit = [&]() -> Status {
       FLContext received(job->global->model);
       RETURN_IF_ERROR(parts_.post_processors.Process(received, job->context));
-      ASSIGN_OR_RETURN(const ModelData start, WithLocalValues(received.model(), job->key.round));
+      ASSIGN_OR_RETURN(const ModelData start, WithLocalValues(received.model(), job->key));
       MetricManager initial;
       if (options_.validate_global) {
         ASSIGN_OR_RETURN(initial, parts_.fitter.Validate(start, job->context));
@@ -303,7 +303,7 @@ void FederatedClient::Train() {
         });
       };
       ASSIGN_OR_RETURN(FitResult result, parts_.fitter.Fit(start, job->context, on_progress));
-      RETURN_IF_ERROR(KeepLocalValues(job->key.round, start, result));
+      RETURN_IF_ERROR(KeepLocalValues(job->key, start, result));
       for (const auto& [group, metrics] : initial.ToMap()) RETURN_IF_ERROR(result.metrics.AddGroup(group, metrics));
 
       FLContext sent;
@@ -448,13 +448,14 @@ bool FederatedClient::Excluded(const std::string& name) const {
                      [&](const std::regex& expression) { return std::regex_search(name, expression); });
 }
 
-Result<ModelData> FederatedClient::WithLocalValues(const ModelData& global, int round) const {
+Result<ModelData> FederatedClient::WithLocalValues(const ModelData& global, const RoundKey& key) const {
   if (excluded_.empty()) return global;
-  const LocalValues local(parts_.disk, options_.folder);
-  return local.Apply(global, round);
+  const LocalValues local(parts_.disk, options_.folder, key.run);
+  return local.Apply(global, key.round);
 }
 
-Status FederatedClient::KeepLocalValues(int round, const ModelData& trained_on, const FitResult& result) const {
+Status FederatedClient::KeepLocalValues(const RoundKey& key, const ModelData& trained_on,
+                                        const FitResult& result) const {
   if (excluded_.empty()) return {};
   ModelData kept;
   for (const NamedTensor& entry : result.update) {
@@ -465,8 +466,8 @@ Status FederatedClient::KeepLocalValues(int round, const ModelData& trained_on, 
                                                                        : Sum(before->tensor, entry.tensor));
     RETURN_IF_ERROR(kept.Add(entry.name, std::move(after), entry.role));
   }
-  const LocalValues local(parts_.disk, options_.folder);
-  return local.Store(std::move(kept), round);
+  const LocalValues local(parts_.disk, options_.folder, key.run);
+  return local.Store(std::move(kept), key.round);
 }
 
 // ---- the kept update ------------------------------------------------------------------------------------------------
@@ -498,7 +499,13 @@ void FederatedClient::LoadKept() {
   auto update = ReadPackage(parts_.disk, KeptPath(options_.folder), options_.limits);
   if (!json.has_value() || !update.has_value() || !json->is_object() || !json->contains("header")) return;
   auto header = ContributionHeaderFromJson((*json)["header"]);
-  if (!header.has_value() || json->value("model", "") != (*update)->id) return;
+  if (!header.has_value() || json->value("model", Json()) != (*update)->id) return;
+  // The site may exclude more now than when it trained this.
+  for (const NamedTensor& entry : (*update)->model) {
+    if (!Excluded(entry.name)) continue;
+    return LogWarning("the kept update of round {} holds '{}', which exclude_vars matches now; it is not sent",
+                      header->round, Escaped(entry.name));
+  }
   LogInfo("an update of round {} was kept and will be offered again", header->round);
   kept_ = KeptUpdate{{header->run, header->round, header->base_model}, *header, *std::move(update)};
 }

@@ -117,8 +117,8 @@ class FederatedClient : public ClientLinkHandler {
   AppContext Context() const;
 
   bool Excluded(const std::string& name) const;
-  Result<ModelData> WithLocalValues(const ModelData& global, int round) const;
-  Status KeepLocalValues(int round, const ModelData& trained_on, const FitResult& result) const;
+  Result<ModelData> WithLocalValues(const ModelData& global, const RoundKey& key) const;
+  Status KeepLocalValues(const RoundKey& key, const ModelData& trained_on, const FitResult& result) const;
 
   void LoadKept();
   void StoreKept();

@@ -2,23 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <optional>
 
 #include "formats/package.h"
 
 namespace fed_learn {
 namespace {
 
-std::optional<int> RoundOf(std::string_view name) {
-  constexpr std::string_view kPrefix = "local_";
-  constexpr std::string_view kSuffix = ".flmodel";
-  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return std::nullopt;
-  name = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-  int round = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), round);
-  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-  return round;
-}
+constexpr std::string_view kSuffix = ".flmodel";
 
 template <typename T>
 Tensor SumOf(const Tensor& a, const Tensor& b) {
@@ -31,6 +21,15 @@ Tensor SumOf(const Tensor& a, const Tensor& b) {
 }
 
 }  // namespace
+
+std::optional<int> LocalValues::RoundOf(std::string_view name) const {
+  if (!name.starts_with(prefix_) || !name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_prefix(prefix_.size());
+  int round = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), round);
+  if (error != std::errc() || std::string_view(end, name.data() + name.size()) != kSuffix) return std::nullopt;
+  return round;
+}
 
 Result<std::vector<int>> LocalValues::StoredRounds() const {
   ASSIGN_OR_RETURN(const auto names, disk_.List(folder_));

@@ -1,7 +1,12 @@
-// LocalValues: the variables that never leave the site (exclude_vars), from round to round and across restarts.
+// LocalValues: the variables that never leave the site (exclude_vars), from round to round of a run and across
+// restarts.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/disk.h"
 #include "base/result.h"
@@ -11,11 +16,12 @@ namespace fed_learn {
 
 class LocalValues {
  public:
-  // Files local_<round>.flmodel in `folder`. The disk outlives this.
-  LocalValues(Disk& disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
+  // Files local_<run>_<round>.flmodel in `folder`. The disk outlives this.
+  LocalValues(Disk& disk, std::string folder, std::int64_t run)
+      : disk_(disk), folder_(std::move(folder)), prefix_("local_" + std::to_string(run) + "_") {}
 
-  // `global` with the values as this site's last training before `round` left them; a round that is done again starts
-  // from the same values.
+  // `global` with the values as this site's last training of the run before `round` left them; a round that is done
+  // again starts from the same values.
   Result<ModelData> Apply(const ModelData& global, int round) const;
 
   // The values after training in `round`; those of earlier rounds but the last are dropped.
@@ -23,10 +29,12 @@ class LocalValues {
 
  private:
   Result<std::vector<int>> StoredRounds() const;
-  std::string PathOf(int round) const { return folder_ + "/local_" + std::to_string(round) + ".flmodel"; }
+  std::optional<int> RoundOf(std::string_view name) const;
+  std::string PathOf(int round) const { return folder_ + "/" + prefix_ + std::to_string(round) + ".flmodel"; }
 
   Disk& disk_;
   std::string folder_;
+  std::string prefix_;  // of the files of this run
 };
 
 // a + b, element by element, for f32 and f64. InvalidArgument for other dtypes or shapes that differ.

@@ -33,7 +33,7 @@ class LocalValuesTest : public testing::Test {
   }
 
   SimulatedDisk disk_;
-  LocalValues local_{disk_, "site"};
+  LocalValues local_{disk_, "site", /*run=*/1};
   ModelData global_ = Model(Values(0, 0), Values(1, 1));
 };
 
@@ -55,6 +55,16 @@ TEST_F(LocalValuesTest, ARoundThatIsDoneAgainStartsWhereItStarted) {
 TEST_F(LocalValuesTest, OldRoundsDoNotPileUp) {
   for (int round = 0; round < 10; ++round) Store(Values(1, static_cast<float>(round)), round);
   EXPECT_EQ(disk_.List("site")->size(), 2u);
+}
+
+TEST_F(LocalValuesTest, AnotherRunStartsWithoutTheValuesOfThisOne) {
+  for (int round = 0; round < 10; ++round) Store(Values(1, 2), round);
+  const LocalValues other(disk_, "site", /*run=*/11);
+  EXPECT_EQ(other.Apply(global_, 20)->Find("head")->tensor, Values(0, 0));
+  ModelData values;
+  ASSERT_TRUE(values.Add("head", Values(5, 6)).has_value());
+  ASSERT_TRUE(other.Store(std::move(values), 3).has_value());
+  EXPECT_EQ(HeadBefore(10), Values(1, 2)) << "the run that was left can go on";
 }
 
 TEST_F(LocalValuesTest, AVariableThatChangedItsShapeComesFromTheServer) {

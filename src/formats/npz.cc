@@ -184,6 +184,10 @@ Status WriteMembers(File& file, const ModelData& model) {
   if (model.empty()) return WriteEmpty(file);
   std::vector<std::string> headers;
   for (const NamedTensor& named : model) {
+    if (named.name.find('\0') != std::string::npos) {
+      return InvalidArgument("tensor '" + Escaped(named.name) +
+                             "' has a zero byte in its name, which a zip cannot hold");
+    }
     auto header = EncodeNpyHeader(named.tensor);
     if (!header.has_value()) return header.error().In("tensor '" + Escaped(named.name) + "'");
     headers.push_back(*std::move(header));

@@ -28,7 +28,7 @@ struct NpzLimits {
 Result<ModelData> ParseNpz(const FileBytes& file, std::string_view source, const NpzLimits& limits = {});
 
 // Members are stored, so that NumPy can map them, in the model's order and without times: the same model gives the same
-// bytes. Roles are not kept. Atomic. InvalidArgument for a bf16 tensor.
+// bytes. Roles are not kept. Atomic. InvalidArgument for a bf16 tensor, or a name with a zero byte.
 Status WriteNpz(Disk& disk, std::string_view path, const ModelData& model);
 
 }  // namespace fed_learn

@@ -130,5 +130,11 @@ TEST_F(NpzTest, Bf16CannotBeWritten) {
   EXPECT_FALSE(disk.Exists("m.npz").value());
 }
 
+TEST_F(NpzTest, ANameWithAZeroByteCannotBeWritten) {
+  ModelData model;
+  ASSERT_TRUE(model.Add(std::string("a\0b", 3), Tensor()).has_value());
+  EXPECT_THAT(WriteNpz(disk, "m.npz", model).error().message(), HasSubstr("zero byte"));
+}
+
 }  // namespace
 }  // namespace fed_learn

@@ -16,8 +16,10 @@ namespace {
 
 constexpr Duration kHelloDeadline = std::chrono::seconds(30);
 constexpr Duration kRecordRetry = std::chrono::seconds(5);
+constexpr Duration kLateSites = std::chrono::seconds(60);
 constexpr Duration kStatusPushGap = std::chrono::milliseconds(100);
 constexpr std::uint64_t kOfferHeaderBytesMax = 1 << 20;
+constexpr std::uint64_t kOfferManifestSpareBytes = 1 << 20;
 
 Duration ToDuration(Seconds seconds) { return std::chrono::duration_cast<Duration>(seconds); }
 
@@ -34,6 +36,12 @@ std::string PackagePath(const std::string& folder, const std::string& id) { retu
 // Two large uploads keep a wire busy; of small ones more may come at once, since each costs a round trip.
 int UploadSlots(std::uint64_t staging_bytes, std::uint64_t model_bytes) {
   return static_cast<int>(std::clamp<std::uint64_t>(staging_bytes / std::max<std::uint64_t>(model_bytes, 1), 2, 32));
+}
+
+// The manifest of an update is about as long as the model's. A peer gets no memory for much more than that.
+std::uint64_t OfferBytesMax(const EncodedModel& model, const PackageLimits& limits) {
+  const std::uint64_t manifest = 2 * model.manifest_text.size() + kOfferManifestSpareBytes;
+  return std::min(limits.manifest_bytes, manifest) + kOfferHeaderBytesMax;
 }
 
 Answer<UploadGrant> AsJson(Answer<Json> answer) {
@@ -59,6 +67,7 @@ FederatedServer::~FederatedServer() {
   parts_.loop.Cancel(heartbeat_check_);
   parts_.loop.Cancel(status_push_);
   parts_.loop.Cancel(record_retry_);
+  parts_.loop.Cancel(late_sites_);
 }
 
 // ---- start and recovery ---------------------------------------------------------------------------------------------
@@ -73,7 +82,7 @@ Status FederatedServer::Start(std::function<void(const RunOutcome&)> on_end) {
     Carry(workflow_->On(event::Started{}));
   } else {
     ended_ = true;
-    FinishIfAllHaveLeft();
+    AwaitLateSites();
   }
   return {};
 }
@@ -124,6 +133,8 @@ Status FederatedServer::LoadRound(const RoundRecord& last) {
   round_ = last.round;
   state_id_ = last.state_id;
   last_metrics_ = last.metrics;
+  // Whoever recorded that round may not have lived to do this.
+  if (last.round >= options_.start_round) SaveForPeople();
   if (last.state_id.empty()) return {};
   ASSIGN_OR_RETURN(const auto state,
                    ReadPackage(parts_.disk, PackagePath(options_.folder, last.state_id), options_.limits));
@@ -133,8 +144,6 @@ Status FederatedServer::LoadRound(const RoundRecord& last) {
 
 // ---- what the workflow decides --------------------------------------------------------------------------------------
 
-  // Whoever recorded that round may not have lived to do this.
-  if (last.round >= options_.start_round) SaveForPeople();
 void FederatedServer::Carry(std::vector<Decision> decisions) {
   for (const Decision& decision : decisions) {
     std::visit([this](const auto& d) { Do(d); }, decision);
@@ -229,8 +238,11 @@ Status FederatedServer::MakeDurable(const PendingRound& pending) {
   if (pending.state) RETURN_IF_ERROR(KeepPackage(pending.state));
   RETURN_IF_ERROR(KeepPackage(pending.model));
   RETURN_IF_ERROR(parts_.store.RecordRound(pending.record));
-  if (global_ && global_->id != pending.model->id) ForgetPackage(global_->id);
-  if (!state_id_.empty() && state_id_ != pending.record.state_id) ForgetPackage(state_id_);
+  for (const std::string& id : {global_ ? global_->id : std::string(), state_id_}) {
+    // By their contents, the state of now may be the model of before.
+    const bool still_needed = id == pending.record.model_id || id == pending.record.state_id;
+    if (!id.empty() && !still_needed) ForgetPackage(id);
+  }
   state_id_ = pending.record.state_id;
   global_ = pending.model;
   round_ = pending.record.round;
@@ -310,6 +322,18 @@ void FederatedServer::FinishIfAllHaveLeft() {
   if (!all_left) return;
   parts_.loop.Post([outcome = RunOutcome{state_, why_, round_ + 1, global_ ? global_->id : std::string()},
                     on_end = std::exchange(on_end_, nullptr)] { on_end(outcome); });
+}
+
+// The run was over before this start, and a server that was killed may not have told everybody. A site that has not
+// heard of it is back within its longest pause between two attempts.
+void FederatedServer::AwaitLateSites() {
+  for (auto& [name, site] : sites_) site.alive = true;
+  late_sites_ = parts_.loop.After(kLateSites, [this] {
+    for (auto& [name, site] : sites_) {
+      if (!site.session) Lose(site, "has not come back to hear that the run is over");
+    }
+  });
+  FinishIfAllHaveLeft();
 }
 
 void FederatedServer::AbortRun(std::string why) { Carry(workflow_->On(event::Aborted{std::move(why)})); }
@@ -543,7 +567,7 @@ void FederatedServer::OnPut(const BulkRequest& request, Answer<std::shared_ptr<B
   if (site == nullptr) return answer(PermissionDenied("an admin contributes nothing"));
   const BulkPath path = ParseBulkPath(request.path);
   if (path.kind == BulkPath::kOffer) {
-    return answer(std::make_shared<TextSink>(options_.limits.manifest_bytes + kOfferHeaderBytesMax));
+    return answer(std::make_shared<TextSink>(OfferBytesMax(*global_, options_.limits)));
   }
   if (path.kind == BulkPath::kUpload) return answer(desk_.Attach(site->name, path.id));
   answer(NotFound("nothing is taken at '" + Escaped(request.path) + "'"));
@@ -567,8 +591,9 @@ void FederatedServer::OnPutEnd(const BulkRequest& request, std::shared_ptr<ByteS
 
 void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::string body, const Answer<Json>& answer) {
   const std::size_t newline = body.find('\n');
-  if (newline == std::string::npos) {
-    return answer(InvalidArgument("an offer is a line of JSON, a newline, and the manifest"));
+  if (newline == std::string::npos || newline > kOfferHeaderBytesMax) {
+    return answer(InvalidArgument(fmt::format("an offer is a line of JSON of at most {}, a newline, and the manifest",
+                                              HumanBytes(kOfferHeaderBytesMax))));
   }
   auto json = ParseJson(std::string_view(body).substr(0, newline), request.peer.name);
   if (!json.has_value()) return answer(json.error());
@@ -580,11 +605,7 @@ void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::strin
 
   if (auto status = CheckOffer(*header, *manifest); !status.has_value()) return answer(status.error());
   const std::string manifest_id = ModelIdOf(manifest_text);
-  if (!site.counted_id.empty() && !options_.uploads.bugs.count_reoffer_twice) {
-    if (site.counted_id == manifest_id) return answer(ToJson(UploadGrant{.counted = true}));
-    return answer(
-        AlreadyExists(fmt::format("Contrib: another update of '{}' is counted in round {}", site.name, round_)));
-  }
+  if (auto counted = FindCounted(site, manifest_id)) return AsJson(answer)(*std::move(counted));
   desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id}, AsJson(answer));
 }
 
@@ -610,7 +631,17 @@ Status FederatedServer::CheckOffer(const ContributionHeader& header, const Manif
   return {};
 }
 
+// The answer to a site whose contribution is in the sum already.
+std::optional<Result<UploadGrant>> FederatedServer::FindCounted(const Site& site,
+                                                                const std::string& manifest_id) const {
+  if (site.counted_id.empty() || options_.uploads.bugs.count_reoffer_twice) return std::nullopt;
+  if (site.counted_id == manifest_id) return UploadGrant{.counted = true};
+  return AlreadyExists(fmt::format("Contrib: another update of '{}' is counted in round {}", site.name, round_));
+}
+
 Result<UploadGrant> FederatedServer::Count(StagedUpload upload) {
+  // An update that was offered again while it arrived can arrive twice.
+  if (auto counted = FindCounted(sites_[upload.site], upload.manifest_id)) return *std::move(counted);
   ASSIGN_OR_RETURN(ModelData update, upload.receiver->Finish());
   ASSIGN_OR_RETURN(MetricManager metrics, DecodeMetrics(upload.header.metrics));
   FLContext context(std::move(update));
@@ -688,7 +719,10 @@ Json FederatedServer::StatusJson() const {
           {"round_seconds", round_open_ ? SecondsBetween(round_opened_at_, parts_.loop.Now()) : 0.0},
           {"model", global_ ? global_->id : ""},
           {"uploads", {{"staged", desk_.slots_used()}, {"waiting", desk_.waiting()}}},
-          {"waiting", {{"sites", waiting.sites}, {"setting", waiting.setting}}},
+          {"waiting",
+           {{"sites", waiting.sites},
+            {"since_seconds", round_open_ ? SecondsBetween(round_opened_at_, parts_.loop.Now()) : 0.0},
+            {"setting", waiting.setting}}},
           {"sites", std::move(sites)}};
 }
 

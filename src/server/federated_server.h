@@ -157,6 +157,7 @@ class FederatedServer : public ServerLinkHandler {
   void SaveForPeople();
   void EndWith(RunState state, std::string why);
   void FinishIfAllHaveLeft();
+  void AwaitLateSites();
 
   void OnHello(SessionId id, Session& session, const Hello& hello);
   Result<Site*> Admit(SessionId id, const Session& session, const Hello& hello);
@@ -172,6 +173,7 @@ class FederatedServer : public ServerLinkHandler {
   Result<std::shared_ptr<const ByteSource>> FindBytes(const BulkRequest& request);
   void OnOffer(const BulkRequest& request, Site& site, std::string body, const Answer<Json>& answer);
   Status CheckOffer(const ContributionHeader& header, const Manifest& manifest) const;
+  std::optional<Result<UploadGrant>> FindCounted(const Site& site, const std::string& manifest_id) const;
   Result<UploadGrant> Count(StagedUpload upload);
   AppContext Context(Phase phase) const;
 
@@ -199,6 +201,7 @@ class FederatedServer : public ServerLinkHandler {
   std::map<SessionId, Session> sessions_;
   std::map<RunTimer, TimerId> timers_;
   TimerId heartbeat_check_ = TimerId::kNone;
+  TimerId late_sites_ = TimerId::kNone;
   TimerId status_push_ = TimerId::kNone;
   std::map<std::string, double> site_metrics_;  // of the open round: "site/group/metric"
 };

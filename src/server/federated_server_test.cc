@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
 #include "aggregation/model_aggregator.h"
@@ -102,7 +103,6 @@ class TestPeer : public ClientLinkHandler {
   std::optional<Error> closed_;
 };
 
-class FederatedServerTest : public testing::Test {
 // Remembers what it was given last.
 class RememberingSaver : public ModelSaver {
  public:
@@ -123,6 +123,7 @@ class RememberingSaver : public ModelSaver {
   std::optional<Saved>& last_;
 };
 
+class FederatedServerTest : public testing::Test {
  protected:
   FederatedServerTest() { StartServer(); }
 
@@ -142,7 +143,7 @@ class RememberingSaver : public ModelSaver {
                              .link = *link_,
                              .store = store_,
                              .disk = disk_,
-                             .aggregator = *ModelAggregator::Make(Json::object()),
+                             .aggregator = make_aggregator_(),
                              .saver = std::make_unique<RememberingSaver>(saved_),
                              .first_model = [] { return Result<ModelData>(SomeModel(1)); },
                              .make_token = [this] { return "token " + std::to_string(++tokens_); }});
@@ -159,6 +160,7 @@ class RememberingSaver : public ModelSaver {
     return peer;
   }
 
+  std::function<std::unique_ptr<Aggregator>()> make_aggregator_ = [] { return *ModelAggregator::Make(Json::object()); };
   SimulatedLoop world_;
   SimulatedDisk disk_;
   MemoryStore store_;
@@ -267,8 +269,6 @@ TEST_F(FederatedServerTest, TwoContributionsMakeARoundAndTwoRoundsTheRun) {
   EXPECT_EQ(outcome_->state, RunState::kCompleted);
 }
 
-TEST_F(FederatedServerTest, TheSameUpdateAgainIsCountedOnceAnotherOneIsRefused) {
-  TestPeer& a = Site("a");
 TEST_F(FederatedServerTest, AModelThatWasRecordedButNotSavedBeforeAKillIsSavedAtTheNextStart) {
   StartServer();
   EXPECT_FALSE(saved_) << "nothing was learnt yet";
@@ -289,6 +289,8 @@ TEST_F(FederatedServerTest, AModelThatWasRecordedButNotSavedBeforeAKillIsSavedAt
   EXPECT_EQ(saved_->is_best, before.is_best);
 }
 
+TEST_F(FederatedServerTest, TheSameUpdateAgainIsCountedOnceAnotherOneIsRefused) {
+  TestPeer& a = Site("a");
   Site("b");
   ASSERT_TRUE(a.Contribute(SomeModel(1), a.Header()).has_value());
   EXPECT_EQ((*a.Contribute(SomeModel(1), a.Header()))["state"], "counted");
@@ -338,6 +340,112 @@ TEST_F(FederatedServerTest, OffersThatAreNoOffersAreRefusedBeforeAnythingIsAlloc
   EXPECT_THAT(a.Contribute(std::move(huge), a.Header()).error().message(), HasSubstr("for a model of"));
   EXPECT_EQ(a.Put("/v1/uploads/nonsense", "").error().kind(), ErrorKind::kNotFound);
   EXPECT_EQ(server_->buffers_held(), 0);
+}
+
+TEST_F(FederatedServerTest, AnOfferGetsMemoryForAManifestLikeTheModelsAndNoMore) {
+  TestPeer& a = Site("a");
+  for (const std::string& body : {std::string(8 << 20, ' '), std::string((1 << 20) + 1, ' ') + "\n{}"}) {
+    const auto answer = a.Put("/v1/updates", body);
+    ASSERT_FALSE(answer.has_value());
+    EXPECT_EQ(answer.error().kind(), ErrorKind::kInvalidArgument) << answer.error().message();
+    EXPECT_THAT(answer.error().message(), HasSubstr("at most"));
+  }
+  std::shared_ptr<ByteSink> sink;
+  server_->OnPut({.peer = {.name = "a"}, .token = "token 1", .path = "/v1/updates"},
+                 [&](Result<std::shared_ptr<ByteSink>> answer) { sink = *answer; });
+  EXPECT_FALSE(sink->Expect(8 << 20).has_value());
+}
+
+TEST_F(FederatedServerTest, AnUpdateThatArrivesOnTwoConnectionsCountsOnceAndIsNoFailure) {
+  TestPeer& a = Site("a");
+  Site("b");
+  const auto update = EncodeModel(SomeModel(3));
+  const std::string offer = ToJson(a.Header()).dump() + "\n" + update->manifest_text;
+  const auto begin = [&](const BulkRequest& request) {
+    std::shared_ptr<ByteSink> sink;
+    server_->OnPut(request, [&](Result<std::shared_ptr<ByteSink>> answer) { sink = *answer; });
+    return sink;
+  };
+  const auto fill = [](ByteSink& sink, std::span<const std::byte> bytes) {
+    EXPECT_TRUE(sink.Expect(bytes.size()).has_value());
+    std::ranges::copy(bytes, sink.Space().begin());
+    sink.Advance(bytes.size());
+  };
+  BulkRequest request{.peer = {.name = "a"}, .token = "token 1", .path = "/v1/updates"};
+  const auto offer_it = [&](Result<Json>& grant) {
+    const auto sink = begin(request);
+    fill(*sink, AsBytes(offer));
+    server_->OnPutEnd(request, sink, true, [&grant](Result<Json> answer) { grant = std::move(answer); });
+  };
+  Result<Json> first = Json();
+  Result<Json> second = Json();
+  offer_it(first);
+  const BulkRequest upload{
+      .peer = {.name = "a"}, .token = "token 1", .path = "/v1/uploads/" + (*first)["upload"].get<std::string>()};
+  const auto one = begin(upload);
+  offer_it(second);
+  EXPECT_TRUE(second->is_null()) << "granted although the first connection still fills it";
+  Result<Json> counted = Json();
+  const auto send = [&](const std::shared_ptr<ByteSink>& sink) {
+    fill(*sink, update->model[0].tensor.bytes());
+    server_->OnPutEnd(upload, sink, true, [&](Result<Json> answer) { counted = std::move(answer); });
+    ASSERT_TRUE(counted.has_value()) << counted.error().message();
+    EXPECT_EQ((*counted)["state"], "counted");
+  };
+  send(one);
+  ASSERT_EQ((*second)["state"], "send");
+  send(begin(upload));
+  EXPECT_EQ(server_->StatusJson()["sites"]["a"]["failure"], "");
+}
+
+TEST_F(FederatedServerTest, ASiteThatDidNotHearOfTheEndHearsOfItAfterARestart) {
+  TestPeer& a = Site("a");
+  Site("b");
+  server_->AbortRun("enough");
+  a.Say(Quit{});
+  EXPECT_FALSE(outcome_) << "b has not left";
+  StartServer();
+  world_.RunFor(std::chrono::seconds(50));
+  EXPECT_FALSE(outcome_);
+  TestPeer& back = Site("b");
+  EXPECT_EQ(back.Last("done")["why"], "enough");
+  world_.RunFor(std::chrono::minutes(1));
+  EXPECT_FALSE(outcome_) << "b has not left";
+  back.Say(Quit{});
+  ASSERT_TRUE(outcome_) << "a has left before, and does not come again";
+  EXPECT_EQ(outcome_->state, RunState::kAborted);
+}
+
+// Its state is the model that the round started from.
+class LookingBack : public Aggregator {
+ public:
+  Status Begin(int round, ModelData global) override {
+    next_ = SomeModel(static_cast<float>(round + 2));
+    before_ = std::move(global);
+    return {};
+  }
+  Status Accept(const Contribution&) override { return {}; }
+  int count() const override { return 1; }
+  Result<AggregateResult> Finish() override { return AggregateResult{.model = next_}; }
+  ModelData SaveState() const override { return before_; }
+  Status LoadState(const ModelData&) override { return {}; }
+
+ private:
+  ModelData next_;
+  ModelData before_;
+};
+
+TEST_F(FederatedServerTest, AStateThatIsTheModelOfBeforeIsKept) {
+  make_aggregator_ = [] { return std::make_unique<LookingBack>(); };
+  StartServer();
+  TestPeer& a = Site("a");
+  TestPeer& b = Site("b");
+  ASSERT_TRUE(a.Contribute(SomeModel(1), a.Header()).has_value());
+  ASSERT_TRUE(b.Contribute(SomeModel(1), b.Header()).has_value());
+  world_.RunUntilIdle(std::chrono::seconds(1));
+  ASSERT_EQ((*store_.LastRound(1))->round, 0);
+  StartServer();
+  EXPECT_EQ(server_->model()->model, SomeModel(2));
 }
 
 TEST_F(FederatedServerTest, ASilentSiteStopsCountingAtItsTimeoutAndStatusSaysWho) {

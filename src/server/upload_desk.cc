@@ -59,6 +59,7 @@ void UploadDesk::Requeue(UploadOffer offer, Answer<UploadGrant> answer) {
 }
 
 void UploadDesk::ServeQueue() {
+  bool lacks_slot = false;
   for (auto it = queue_.begin(); it != queue_.end();) {
     const auto slot = slots_.find(UploadIdOf(it->offer));
     const bool continues = slot != slots_.end();
@@ -68,6 +69,7 @@ void UploadDesk::ServeQueue() {
       continue;
     }
     if (!continues && slots_used() >= slots_max_ && !EvictOne()) {
+      lacks_slot = true;
       ++it;
       continue;
     }
@@ -75,8 +77,10 @@ void UploadDesk::ServeQueue() {
     queue_.erase(it);
     Grant(std::move(next.offer), next.answer);
     it = queue_.begin();
+    lacks_slot = false;
   }
-  ArmEviction();
+  loop_.Cancel(std::exchange(eviction_, TimerId::kNone));
+  if (lacks_slot) ArmEviction();
 }
 
 void UploadDesk::Grant(UploadOffer offer, const Answer<UploadGrant>& answer) {
@@ -136,8 +140,6 @@ bool UploadDesk::EvictOne() {
 }
 
 void UploadDesk::ArmEviction() {
-  loop_.Cancel(std::exchange(eviction_, TimerId::kNone));
-  if (queue_.empty()) return;
   std::optional<MonotonicTime> first;
   for (const auto& [id, slot] : slots_) {
     if (!slot.attached && (!first || slot.detached_at < *first)) first = slot.detached_at;

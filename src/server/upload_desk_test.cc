@@ -96,6 +96,16 @@ TEST_F(UploadDeskTest, AnUploadWithoutAConnectionLosesItsSlotAfterItsGraceIfSome
   EXPECT_EQ(desk_.slots_used(), 2);
 }
 
+TEST_F(UploadDeskTest, WhoWaitsForItsOwnConnectionSetsNoTimer) {
+  Offer("a");
+  const auto sink = Attach("a");
+  Offer("b");
+  Offer("a");
+  EXPECT_FALSE(Granted("a"));
+  EXPECT_TRUE(loop_.RunUntilIdle(std::chrono::hours(1)));
+  EXPECT_EQ(desk_.slots_used(), 2);
+}
+
 TEST_F(UploadDeskTest, WhileNobodyWaitsABrokenUploadKeepsItsSlot) {
   Offer("a");
   loop_.RunFor(std::chrono::hours(10));
