@@ -16,6 +16,7 @@ namespace {
 constexpr Duration kBackOffFirst = std::chrono::milliseconds(500);
 constexpr Duration kBackOffMax = std::chrono::seconds(30);
 constexpr Duration kFirstSessionPatience = std::chrono::hours(2);
+constexpr std::size_t kSelectionBytesMax = 4096;
 constexpr Duration kGoodbyeMax = std::chrono::seconds(5);
 constexpr Duration kProgressGap = std::chrono::seconds(1);
 // What took longer than this is worth a file: it is kept on disk against a kill.
@@ -96,8 +97,10 @@ void FederatedClient::OnClose(const Error& why) {
   // A server that still holds an older session of ours is there; it notices the end of that session in a minute.
   if (std::exchange(connected_, false) || why.kind() == ErrorKind::kAlreadyExists) away_since_ = parts_.loop.Now();
   parts_.loop.Cancel(std::exchange(heartbeat_timer_, TimerId::kNone));
-  const bool hopeless = why.kind() == ErrorKind::kInvalidArgument || why.kind() == ErrorKind::kUnauthenticated ||
-                        why.kind() == ErrorKind::kPermissionDenied;
+  // Who was welcome once may be again: then it is the way to the server, or its certificates, that has changed.
+  const bool hopeless =
+      !welcomed_ && (why.kind() == ErrorKind::kInvalidArgument || why.kind() == ErrorKind::kUnauthenticated ||
+                     why.kind() == ErrorKind::kPermissionDenied);
   if (hopeless) return End({false, why.message()});
   if (parts_.loop.Now() - away_since_ > Patience()) {
     return End({false, fmt::format("the server has been away for {}: {}",
@@ -246,8 +249,13 @@ void FederatedClient::FetchData(std::string manifest_text) {
   auto manifest = ParseManifest(manifest_text, "server", options_.limits);
   if (!manifest.has_value()) return OnFitFailed(manifest.error());
   if (!receiving_) {
-    auto have = global_ ? TensorsOf(global_) : ModelReceiver::Lookup();
-    receiving_ = std::make_shared<ModelReceiver>(*std::move(manifest), have, std::make_shared<BufferPool>(0));
+    const auto pool = std::make_shared<BufferPool>(0);
+    receiving_ =
+        std::make_shared<ModelReceiver>(*manifest, global_ ? TensorsOf(global_) : ModelReceiver::Lookup(), pool);
+    // A selection too ragged for a request's head costs more than sending everything.
+    if (FormatSelection(receiving_->lacking()).size() > kSelectionBytesMax) {
+      receiving_ = std::make_shared<ModelReceiver>(*std::move(manifest), ModelReceiver::Lookup(), pool);
+    }
   }
   const std::string path =
       "/v1/models/" + working_on_.model + "/data?tensors=" + FormatSelection(receiving_->lacking());

@@ -15,6 +15,11 @@ namespace fed_learn {
 namespace {
 
 constexpr Duration kHelloDeadline = std::chrono::seconds(30);
+// What a peer says of itself is kept and shown to others, so it is short.
+constexpr std::size_t kPhaseBytesMax = 40;
+constexpr std::size_t kNoteBytesMax = 4096;
+constexpr std::size_t kMetricsMax = 1000;
+constexpr std::size_t kMetricNameBytesMax = 256;
 constexpr Duration kRecordRetry = std::chrono::seconds(5);
 constexpr Duration kLateSites = std::chrono::seconds(60);
 constexpr Duration kStatusPushGap = std::chrono::milliseconds(100);
@@ -24,6 +29,9 @@ constexpr std::uint64_t kOfferManifestSpareBytes = 1 << 20;
 Duration ToDuration(Seconds seconds) { return std::chrono::duration_cast<Duration>(seconds); }
 
 double SecondsBetween(MonotonicTime from, MonotonicTime to) { return Seconds(to - from).count(); }
+
+// Peers' own words may be cut in the middle of a character.
+std::string Text(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 std::string Rfc3339(WallTime time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
@@ -172,6 +180,7 @@ void FederatedServer::Do(const decision::OpenRound& open) {
 }
 
 void FederatedServer::Do(const decision::StartTimer& start) {
+  if (ended_) return;
   Do(decision::StopTimer{start.timer});
   timers_[start.timer] = parts_.loop.After(ToDuration(start.delay), [this, timer = start.timer] {
     timers_.erase(timer);
@@ -373,10 +382,11 @@ void FederatedServer::OnMessage(SessionId id, Json json) {
   }
   Touch(site->second);
   if (const auto* heartbeat = std::get_if<Heartbeat>(&*message)) {
-    site->second.last = *heartbeat;
+    site->second.last = {heartbeat->phase.substr(0, kPhaseBytesMax), heartbeat->done,
+                         heartbeat->note.substr(0, kNoteBytesMax)};
     Changed();
   } else if (const auto* failed = std::get_if<Failed>(&*message)) {
-    site->second.failure = Escaped(failed->message);
+    site->second.failure = Escaped(failed->message.substr(0, kNoteBytesMax));
     LogWarning("{} reports in round {}: {}", site->first, failed->round, site->second.failure);
     Changed();
   } else if (std::holds_alternative<Quit>(*message)) {
@@ -536,11 +546,10 @@ Result<std::shared_ptr<const ByteSource>> FederatedServer::FindBytes(const BulkR
   if (path.kind == BulkPath::kHealth) return std::make_shared<TextSource>("ok\n");
   Site* site = nullptr;
   RETURN_IF_ERROR(Authorize(request, &site));
-  if (path.kind == BulkPath::kStatus && site == nullptr)
-    return std::make_shared<TextSource>(StatusJson().dump(2) + "\n");
+  if (path.kind == BulkPath::kStatus && site == nullptr) return std::make_shared<TextSource>(Text(StatusJson()));
   if (path.kind == BulkPath::kRounds && site == nullptr) {
     ASSIGN_OR_RETURN(const Json rounds, RoundsJson());
-    return std::make_shared<TextSource>(rounds.dump() + "\n");
+    return std::make_shared<TextSource>(Text(rounds));
   }
   std::shared_ptr<const EncodedModel> model;
   for (const auto& candidate : {broadcast_, global_}) {
@@ -619,6 +628,13 @@ Status FederatedServer::CheckOffer(const ContributionHeader& header, const Manif
     return FailedPrecondition(
         ended_ ? std::string("Contrib: the run has ended")
                : fmt::format("Contrib: round {} is not open; the current one is {}", header.round, round_));
+  }
+  for (const auto& [name, value] : header.metrics) {
+    if (header.metrics.size() > kMetricsMax || name.size() > kMetricNameBytesMax) {
+      return InvalidArgument(fmt::format("{} metrics, one called '{}…'; at most {} with names of {} bytes are taken",
+                                         header.metrics.size(), Escaped(name.substr(0, 40)), kMetricsMax,
+                                         kMetricNameBytesMax));
+    }
   }
   if (header.base_model != broadcast_->id) {
     return FailedPrecondition(fmt::format("Contrib: trained on model '{}', but round {} starts from '{}'",
