@@ -63,7 +63,7 @@ class Process:
     def pid(self):
         return self._popen.pid
 
-    def read_ready(self, seconds=60):
+    def read_ready(self, seconds=300):
         """What the process writes to its ready descriptor, waited for."""
         with open(self._ready, "rb", buffering=0) as ready:
             if not select.select([ready], [], [], seconds)[0]:

@@ -90,7 +90,7 @@ class FrozenBackboneTest(unittest.TestCase):
         relay = CountingRelay(("127.0.0.1", federation.port))
         self.addCleanup(relay.close)
         federation.start_site("site_1", address=relay.address)
-        listener.settimeout(120)
+        listener.settimeout(300)
         marks, _ = listener.accept()
         counts = []
         with marks:

@@ -49,7 +49,7 @@ class ProtocolClientTest(unittest.TestCase):
         self.assertNotEqual(self.run_with(other)[1], model)
 
     def test_bytes_that_are_not_what_their_hash_says_are_refused_and_may_come_again(self):
-        federation = self.federation(["region_0"])
+        federation = self.federation(["region_0", "region_1"])  # the round stays open for the other one
         kit = federation.kits / "region_0"
         session = protocol_client.Session(kit, federation.address)
         session.send(type="hello", versions=[1], task_name="fed_tcga_brca")
