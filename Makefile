@@ -37,7 +37,12 @@ chaos: deps  ## SEEDS=1000 federations under random trouble, each checked
 format:  ## clang-format over the tree
 	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
 
+bench: deps  ## measure rounds, transfers, sums and memory (QUICK=1: three minutes)
+	@cmake --preset bench >/dev/null
+	@cmake --build --preset bench -j $(JOBS) --target fedlearn federation_bench transport_bench aggregation_bench
+	@benchmarks/run.sh build/bench
+
 clean:  ## remove everything that was built
 	@rm -rf build bin demo
 
-.PHONY: help deps release demo test dev asan tsan chaos format clean
+.PHONY: help deps release demo test dev asan tsan chaos format bench clean
