@@ -86,7 +86,7 @@ void FederatedClient::Connect() {
 
 void FederatedClient::OnOpen() {
   parts_.link.Send(ToJson(Hello{.versions = {kProtocolVersion},
-                                .capabilities = {"zeros"},
+                                .capabilities = {kCapabilities.begin(), kCapabilities.end()},
                                 .task_name = options_.task_name,
                                 .software = "fed_learn"}));
 }

@@ -52,6 +52,16 @@ std::uint64_t OfferBytesMax(const EncodedModel& model, const PackageLimits& limi
   return std::min(limits.manifest_bytes, manifest) + kOfferHeaderBytesMax;
 }
 
+std::vector<std::string> SharedCapabilities(const Hello& hello) {
+  std::vector<std::string> shared;
+  for (const std::string_view ours : kCapabilities) {
+    if (std::find(hello.capabilities.begin(), hello.capabilities.end(), ours) != hello.capabilities.end()) {
+      shared.emplace_back(ours);
+    }
+  }
+  return shared;
+}
+
 Answer<UploadGrant> AsJson(Answer<Json> answer) {
   return [answer = std::move(answer)](Result<UploadGrant> grant) {
     if (grant.has_value()) {
@@ -411,8 +421,9 @@ void FederatedServer::OnHello(SessionId id, Session& session, const Hello& hello
   site.address = session.peer.address;
   site.alive = true;
   Touch(site);
-  parts_.link.Send(id,
-                   ToJson(Welcome{.token = site.token, .heartbeat_seconds = options_.heart_beat_timeout.count() / 10}));
+  parts_.link.Send(id, ToJson(Welcome{.capabilities = SharedCapabilities(hello),
+                                      .token = site.token,
+                                      .heartbeat_seconds = options_.heart_beat_timeout.count() / 10}));
   if (joins) {
     LogInfo("{} has joined from {}", site.name, site.address);
     for (ServerObserver* observer : parts_.observers) observer->OnSite(site.name, "joined");

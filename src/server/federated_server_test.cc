@@ -196,8 +196,9 @@ TEST_F(FederatedServerTest, AnUnknownProtocolVersionIsRefused) {
 
 TEST_F(FederatedServerTest, ANewerPeerThatStillSpeaksOursIsWelcome) {
   TestPeer& site = Connect("a");
-  site.Say(Hello{.versions = {3, 2, 1}, .capabilities = {"telepathy"}, .task_name = "liver"});
+  site.Say(Hello{.versions = {3, 2, 1}, .capabilities = {"telepathy", "zeros"}, .task_name = "liver"});
   EXPECT_EQ(site.Last("welcome")["version"], 1);
+  EXPECT_EQ(site.Last("welcome")["capabilities"], Json({"zeros"}));
 }
 
 TEST_F(FederatedServerTest, ANameThatIsConnectedIsRefusedAndTheFirstOneStays) {

@@ -4,6 +4,7 @@
 // wrong type. Values are not trusted: the driver checks what they mean.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@
 namespace fed_learn {
 
 inline constexpr int kProtocolVersion = 1;
+
+// What this version can do beyond the least: "zeros", that encoding of tensors; "sha256", that hash in manifests.
+inline constexpr std::array<std::string_view, 2> kCapabilities = {"sha256", "zeros"};
 
 // Site → server, first on a session.
 struct Hello {
