@@ -207,6 +207,28 @@ TEST_F(FloatSumTest, WidenedSumStaysWideInTheNextRoundWithTheSameResult) {
   EXPECT_EQ(Finish().values<float>()[0], 1.125F);
 }
 
+// Sums are not cleared between rounds, but overwritten by the first contribution.
+TEST_F(FloatSumTest, LastRoundsSumsAreNotSeenEvenAfterARefusal) {
+  Random random(9);
+  const std::size_t size = 7000;
+  const Tensor start = NormalF32(random, size, 1);
+  const Tensor update = NormalF32(random, size, 0.1);
+  Begin(start);
+  Add(update, 10);
+  const Tensor expected = Finish();
+  for (const double deviation : {0.1, 1e7}) {  // the second would widen
+    Tensor bad = NormalF32(random, size, deviation);
+    bad.mutable_values<float>()[size / 2] = std::nanf("");
+    Begin(start);
+    Add(NormalF32(random, size, 0.5), 3);
+    Finish();
+    ASSERT_TRUE(sum_->Begin(start, UpdateKind::kDifference).has_value());
+    Refuse(bad, 100);
+    Add(update, 10);
+    EXPECT_EQ(Finish(), expected);
+  }
+}
+
 TEST_F(FloatSumTest, TensorOfZerosTakesSmallAndLargeUpdates) {
   Begin(Values<float>({0, 0, 0}));
   Add(Values<float>({1e-6F, 1000.0F, 1e-20F}), 3);
