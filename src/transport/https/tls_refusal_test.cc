@@ -21,20 +21,26 @@ class TlsRefusalTest : public HttpsTest {
  protected:
   // What a peer gets for its request; empty if it is cut off before.
   std::string Ask(const TlsOptions& options, int version = TLS1_3_VERSION) {
-    return Beside([this, options, version] {
+    return AndDone(Beside([this, options, version] {
       RawClient client(server->port());
       if (!client.Handshake(options, version)) return std::string();
       client.Write("GET /v1/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
       return client.Read();
-    });
+    }));
   }
 
   std::string SendBare(const std::string& bytes) {
-    return Beside([this, bytes] {
+    return AndDone(Beside([this, bytes] {
       RawClient client(server->port());
       client.Write(bytes);
       return client.Read();
-    });
+    }));
+  }
+
+  // The peer may hear of its refusal before the server has counted it.
+  std::string AndDone(std::string answer) {
+    PollUntil([&] { return server->Metrics().connections == 0; });
+    return answer;
   }
 
   Error OpenWith(HttpsClientOptions options) {
