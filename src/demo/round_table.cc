@@ -71,10 +71,13 @@ std::vector<std::string> RoundTable(const Json& status, double seconds, const Ro
   const std::string trouble = status.value("trouble", "");
   if (!trouble.empty()) {
     lines.push_back("! " + trouble);
-  } else if (!waiting.value("setting", "").empty() && !waiting.value("sites", Json::array()).empty()) {
+  } else if (!waiting.value("setting", "").empty()) {
     std::string names;
-    for (const Json& site : waiting["sites"]) names += (names.empty() ? "" : ", ") + site.get<std::string>();
-    lines.push_back(fmt::format("waiting for {} ({})", names, waiting.value("setting", "")));
+    for (const Json& site : waiting.value("sites", Json::array())) {
+      names += (names.empty() ? "" : ", ") + site.get<std::string>();
+    }
+    lines.push_back(fmt::format("waiting for {} since {:.1f} s ({})", names.empty() ? "more sites" : names,
+                                waiting.value("since_seconds", 0.0), waiting.value("setting", "")));
   }
   return lines;
 }

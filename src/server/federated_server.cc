@@ -97,6 +97,7 @@ Status FederatedServer::Start(std::function<void(const RunOutcome&)> on_end) {
   RETURN_IF_ERROR(parts_.link.Start(*this));
   CheckHeartbeats();
   if (state_ == RunState::kRunning) {
+    if (round_ >= options_.start_round) LogInfo("run {} goes on after round {}", options_.run, round_);
     Carry(workflow_->On(event::Started{}));
   } else {
     ended_ = true;
@@ -156,7 +157,6 @@ Status FederatedServer::LoadRound(const RoundRecord& last) {
   if (last.state_id.empty()) return {};
   ASSIGN_OR_RETURN(const auto state,
                    ReadPackage(parts_.disk, PackagePath(options_.folder, last.state_id), options_.limits));
-  LogInfo("run {} goes on after round {}", options_.run, last.round);
   return parts_.aggregator->LoadState(state->model);
 }
 
@@ -266,6 +266,10 @@ Status FederatedServer::MakeDurable(const PendingRound& pending) {
   global_ = pending.model;
   round_ = pending.record.round;
   last_metrics_ = pending.record.metrics;
+  if (!pending.record.sites.empty()) {
+    LogInfo("round {} is recorded: {} sites, {}", round_, pending.record.sites.size(),
+            HumanSeconds(pending.record.seconds));
+  }
   for (ServerObserver* observer : parts_.observers) observer->OnRoundRecorded(pending.record, global_->model);
   return {};
 }
@@ -346,6 +350,9 @@ void FederatedServer::FinishIfAllHaveLeft() {
 // The run was over before this start, and a server that was killed may not have told everybody. A site that has not
 // heard of it is back within its longest pause between two attempts.
 void FederatedServer::AwaitLateSites() {
+  LogInfo(
+      "run {} was over before; staying up to {} until its {} sites have heard so. Another run number begins a new one",
+      options_.run, HumanSeconds(Seconds(kLateSites).count()), sites_.size());
   for (auto& [name, site] : sites_) site.alive = true;
   late_sites_ = parts_.loop.After(kLateSites, [this] {
     for (auto& [name, site] : sites_) {
@@ -626,7 +633,7 @@ void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::strin
   if (auto status = CheckOffer(*header, *manifest); !status.has_value()) return answer(status.error());
   const std::string manifest_id = ModelIdOf(manifest_text);
   if (auto counted = FindCounted(site, manifest_id)) return AsJson(answer)(*std::move(counted));
-  desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id}, AsJson(answer));
+  desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id, request.lane}, AsJson(answer));
 }
 
 // What can be refused before a byte of the update has travelled.

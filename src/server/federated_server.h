@@ -103,6 +103,7 @@ class FederatedServer : public ServerLinkHandler {
   // Every recorded round with its sites, metrics and seconds.
   Result<Json> RoundsJson() const;
 
+  bool ended() const { return ended_; }
   int buffers_held() const { return desk_.slots_used(); }
   const std::shared_ptr<const EncodedModel>& model() const { return global_; }
 

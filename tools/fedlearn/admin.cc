@@ -46,7 +46,8 @@ class Console {
     if (flags_.json || flags_.action == "status") {
       Show(status);
     } else if (enough) {
-      terminal_.Print(status.value("state", "") + " " + status.value("why", ""));
+      const std::string why = status.value("why", "");
+      terminal_.Print("the run is " + status.value("state", "") + (why.empty() ? "" : ": " + why));
     }
     seen_ = true;
     if (enough) loop_.Stop();
@@ -90,7 +91,7 @@ Status Administer(const AdminFlags& flags) {
                                     }});
   watcher.Start();
   loop.Run();
-  if (lost && !console.seen()) return lost->In(server);
+  if (lost && !console.seen()) return *lost;
   return {};
 }
 

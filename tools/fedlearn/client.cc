@@ -32,7 +32,8 @@ struct ClientFlags {
 
 Result<ClientConfig> ReadConfig(Disk& disk, const ClientFlags& flags, const Kit& kit) {
   ASSIGN_OR_RETURN(const AppFile file, ReadAppFile(disk, flags.app, "config_fed_client.json"));
-  const std::string kit_text = kit.config.dump();
+  // Laid out as in the kit's file, so that positions in messages are those of the file.
+  const std::string kit_text = kit.config.dump(2);
   ConfigSources sources{.run = {file.text, file.path}, .overrides = flags.overrides};
   sources.kit = ConfigText{kit_text, flags.kit + "/startup/fed_client.json"};
   return ParseClientConfig(sources);

@@ -39,7 +39,8 @@ std::string WorkspaceOf(const ServerFlags& flags) { return flags.workspace.empty
 
 Result<ServerConfig> ReadConfig(Disk& disk, const ServerFlags& flags, const Kit& kit) {
   ASSIGN_OR_RETURN(const AppFile file, ReadAppFile(disk, flags.app, "config_fed_server.json"));
-  const std::string kit_text = kit.config.dump();
+  // Laid out as in the kit's file, so that positions in messages are those of the file.
+  const std::string kit_text = kit.config.dump(2);
   ConfigSources sources{.run = {file.text, file.path}, .overrides = flags.overrides};
   sources.kit = ConfigText{kit_text, flags.kit + "/startup/fed_server.json"};
   return ParseServerConfig(sources);
@@ -88,7 +89,7 @@ Result<RunOutcome> Serve(const ServerFlags& flags) {
   std::unique_ptr<FederatedServer> server;
   SignalWatcher signals(loop, [&](int) {
     if (std::exchange(asked_to_stop, true) || !server) return loop.Stop();
-    LogInfo("asked to stop; what is recorded stays, and the run goes on at the next start");
+    LogInfo("asked to stop; what is recorded stays");
     server->GoAway([&] { loop.Stop(); });
   });
   TensorboardJournal journal(disk, loop, run_folder + "/tensorboard");
@@ -113,6 +114,7 @@ Result<RunOutcome> Serve(const ServerFlags& flags) {
   TellReady(flags.ready_fd, link->port());
   loop.Run();
   if (outcome) return *outcome;
+  if (server->ended()) return Cancelled("stopped; the run was over, but not every site had heard so");
   return Cancelled("stopped before the run was over; start the server again to go on");
 }
 
@@ -138,7 +140,8 @@ void AddServerCommand(Program& program) {
     auto outcome = Serve(*flags);
     if (!outcome.has_value()) return program.Fail(outcome.error());
     if (outcome->state != RunState::kCompleted) return program.Fail(Internal("the run ended: " + outcome->why));
-    fmt::print("run {} completed: {} rounds, model {}\n", flags->run, outcome->rounds, outcome->model_id);
+    fmt::print("run {} completed: {} rounds, model {}\nits results are in {}/run_{}\n", flags->run, outcome->rounds,
+               outcome->model_id, WorkspaceOf(*flags), flags->run);
   });
 }
 
