@@ -633,7 +633,7 @@ void FederatedServer::OnOffer(const BulkRequest& request, Site& site, std::strin
   if (auto status = CheckOffer(*header, *manifest); !status.has_value()) return answer(status.error());
   const std::string manifest_id = ModelIdOf(manifest_text);
   if (auto counted = FindCounted(site, manifest_id)) return AsJson(answer)(*std::move(counted));
-  desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id}, AsJson(answer));
+  desk_.Offer({site.name, *std::move(header), *std::move(manifest), manifest_id, request.lane}, AsJson(answer));
 }
 
 // What can be refused before a byte of the update has travelled.

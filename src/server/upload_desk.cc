@@ -59,28 +59,32 @@ void UploadDesk::Requeue(UploadOffer offer, Answer<UploadGrant> answer) {
 }
 
 void UploadDesk::ServeQueue() {
-  bool lacks_slot = false;
-  for (auto it = queue_.begin(); it != queue_.end();) {
-    const auto slot = slots_.find(UploadIdOf(it->offer));
-    const bool continues = slot != slots_.end();
-    // The same upload on a connection that has not noticed its end: its bytes are not ours yet.
-    if (continues && slot->second.attached) {
-      ++it;
-      continue;
-    }
-    if (!continues && slots_used() >= slots_max_ && !EvictOne()) {
-      lacks_slot = true;
-      ++it;
-      continue;
-    }
-    Waiting next = std::move(*it);
-    queue_.erase(it);
-    Grant(std::move(next.offer), next.answer);
-    it = queue_.begin();
-    lacks_slot = false;
-  }
   loop_.Cancel(std::exchange(eviction_, TimerId::kNone));
-  if (lacks_slot) ArmEviction();
+  for (auto next = NextInQueue(); next != queue_.end(); next = NextInQueue()) {
+    const bool needs_slot = !slots_.contains(UploadIdOf(next->offer));
+    if (needs_slot && slots_used() >= slots_max_ && !EvictOne()) return ArmEviction();
+    Waiting served = std::move(*next);
+    queue_.erase(next);
+    Grant(std::move(served.offer), served.answer);
+  }
+}
+
+// Who has a slot goes on before others get one.
+std::deque<UploadDesk::Waiting>::iterator UploadDesk::NextInQueue() {
+  auto next = queue_.end();
+  for (auto it = queue_.begin(); it != queue_.end(); ++it) {
+    if (const auto slot = slots_.find(UploadIdOf(it->offer)); slot != slots_.end()) {
+      if (!slot->second.attached) return it;
+      // The same upload on a connection that has not noticed its end: its bytes are not ours yet.
+      continue;
+    }
+    if (next == queue_.end() || UploadsOn(it->offer.lane) < UploadsOn(next->offer.lane)) next = it;
+  }
+  return next;
+}
+
+std::ptrdiff_t UploadDesk::UploadsOn(int lane) const {
+  return std::count_if(slots_.begin(), slots_.end(), [&](const auto& entry) { return entry.second.lane == lane; });
 }
 
 void UploadDesk::Grant(UploadOffer offer, const Answer<UploadGrant>& answer) {
@@ -89,8 +93,9 @@ void UploadDesk::Grant(UploadOffer offer, const Answer<UploadGrant>& answer) {
   if (found == slots_.end()) {
     auto receiver = std::make_shared<ModelReceiver>(std::move(offer.manifest), have_, pool_);
     StagedUpload staged{offer.site, std::move(offer.header), offer.manifest_id, std::move(receiver)};
-    found = slots_.emplace(id, Slot{std::move(staged), false, loop_.Now()}).first;
+    found = slots_.emplace(id, Slot{.staged = std::move(staged)}).first;
   }
+  found->second.lane = offer.lane;
   found->second.detached_at = loop_.Now();
   const ModelReceiver& receiver = *found->second.staged.receiver;
   UploadGrant grant;

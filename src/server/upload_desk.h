@@ -2,7 +2,9 @@
 //
 // Memory is bounded by credits: only a few uploads hold a buffer, the others wait in a queue, at their sites, for
 // the grant. A broken upload keeps its slot and goes on at its offset; after `grace` without a connection it loses the
-// slot to whoever waits. Lives on the driver's loop; the sinks are filled on the link's threads.
+// slot to whoever waits. Of those who wait, the first on the lane with the fewest uploads is next, so that uploads do
+// not queue for one thread of the link's while another has none. Lives on the driver's loop; the sinks are filled on
+// the link's threads.
 #pragma once
 
 #include <deque>
@@ -37,6 +39,7 @@ struct UploadOffer {
   ContributionHeader header;
   Manifest manifest;
   std::string manifest_id;
+  int lane = 0;  // of the link, on which the bytes would come
 };
 
 struct StagedUpload {
@@ -74,6 +77,7 @@ class UploadDesk {
  private:
   struct Slot {
     StagedUpload staged;
+    int lane = 0;
     bool attached = false;
     MonotonicTime detached_at;
   };
@@ -85,6 +89,8 @@ class UploadDesk {
   void Grant(UploadOffer offer, const Answer<UploadGrant>& answer);
   void Requeue(UploadOffer offer, Answer<UploadGrant> answer);
   void ServeQueue();
+  std::deque<Waiting>::iterator NextInQueue();
+  std::ptrdiff_t UploadsOn(int lane) const;
   bool EvictOne();
   void ArmEviction();
 
@@ -93,8 +99,8 @@ class UploadDesk {
   std::shared_ptr<BufferPool> pool_;
   ModelReceiver::Lookup have_;
   int slots_max_ = 1;
-  std::map<std::string, Slot> slots_;                                    // by upload id
-  std::map<const ByteSink*, std::shared_ptr<ByteSink>> orphans_;         // dropped, still on a connection
+  std::map<std::string, Slot> slots_;                             // by upload id
+  std::map<const ByteSink*, std::shared_ptr<ByteSink>> orphans_;  // dropped, still on a connection
   std::deque<Waiting> queue_;
   TimerId eviction_ = TimerId::kNone;
 };

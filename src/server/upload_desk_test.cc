@@ -22,9 +22,11 @@ class UploadDeskTest : public testing::Test {
   }
 
   // Offers, and remembers the answer under the site's name.
-  void Offer(const std::string& site, float value = 1) {
+  void Offer(const std::string& site, float value = 1, int lane = 0) {
     answers_[site].reset();
-    desk_.Offer(OfferOf(site, value), [this, site](Result<UploadGrant> grant) { answers_[site] = std::move(grant); });
+    UploadOffer offer = OfferOf(site, value);
+    offer.lane = lane;
+    desk_.Offer(std::move(offer), [this, site](Result<UploadGrant> grant) { answers_[site] = std::move(grant); });
   }
   bool Granted(const std::string& site) const { return answers_.at(site) && answers_.at(site)->has_value(); }
   const UploadGrant& GrantOf(const std::string& site) const { return **answers_.at(site); }
@@ -34,6 +36,12 @@ class UploadDeskTest : public testing::Test {
     EXPECT_TRUE(sink.has_value());
     EXPECT_TRUE((*sink)->Expect(8).has_value());
     return *sink;
+  }
+  // The bytes of a granted upload come.
+  void Finish(const std::string& site) {
+    const auto sink = Attach(site);
+    Receive(*sink, 8);
+    EXPECT_TRUE(desk_.Detach(GrantOf(site).upload, sink, true).has_value());
   }
   static void Receive(ByteSink& sink, std::size_t bytes) { sink.Advance(std::min(bytes, sink.Space().size())); }
 
@@ -52,6 +60,25 @@ TEST_F(UploadDeskTest, AThirdSiteWaitsUntilOneOfTwoSlotsIsFree) {
   Receive(*sink, 8);
   EXPECT_TRUE(desk_.Detach(GrantOf("a").upload, sink, true).has_value());
   EXPECT_TRUE(Granted("c"));
+}
+
+TEST_F(UploadDeskTest, ALaneWithoutUploadsIsServedBeforeOneThatHasSome) {
+  for (const char* site : {"a", "b", "c"}) Offer(site, 1, /*lane=*/0);
+  for (const char* site : {"d", "e"}) Offer(site, 1, /*lane=*/1);
+  Finish("a");
+  EXPECT_TRUE(Granted("d")) << "lane 0 has an upload, lane 1 has none";
+  EXPECT_FALSE(Granted("c"));
+  Finish("d");
+  EXPECT_TRUE(Granted("e"));
+  Finish("b");
+  EXPECT_TRUE(Granted("c")) << "now it is lane 0 that has none";
+}
+
+TEST_F(UploadDeskTest, WithinALaneWhoAskedFirstIsServedFirst) {
+  for (const char* site : {"a", "b", "c", "d"}) Offer(site);
+  Finish("b");
+  EXPECT_TRUE(Granted("c"));
+  EXPECT_FALSE(Granted("d"));
 }
 
 TEST_F(UploadDeskTest, ABrokenUploadGoesOnAtItsOffset) {

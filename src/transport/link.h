@@ -37,6 +37,7 @@ struct BulkRequest {
   std::string path;          // "/v1/…", with its query, decoded nowhere
   std::uint64_t offset = 0;  // first byte wanted (GET) or sent (PUT)
   std::uint64_t total = 0;   // PUT: size of the whole object, offset included
+  int lane = 0;              // transfers of one lane take turns on a thread of the link's; those of others do not wait
 };
 
 template <typename T>
@@ -94,7 +95,7 @@ class ClientLink {
 
   virtual void Start(ClientLinkHandler& handler) = 0;  // the handler outlives the link
 
-  virtual void Open() = 0;   // a session; ends in OnOpen or OnClose. REQUIRES: none open or opening.
+  virtual void Open() = 0;              // a session; ends in OnOpen or OnClose. REQUIRES: none open or opening.
   virtual void Send(Json message) = 0;  // no effect without a session
   virtual void Close() = 0;  // ends the session and all transfers; no OnClose, unfinished transfers are never answered
 

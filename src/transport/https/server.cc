@@ -134,8 +134,8 @@ class HttpsServerLink::Impl {
  private:
   void AddWorkers() {
     const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-    const unsigned count = core_->options.threads > 0 ? static_cast<unsigned>(core_->options.threads) : cores;
-    for (unsigned i = 0; i < count; ++i) workers_.push_back(std::make_shared<ServerWorker>());
+    const int count = core_->options.threads > 0 ? core_->options.threads : static_cast<int>(cores);
+    for (int lane = 0; lane < count; ++lane) workers_.push_back(std::make_shared<ServerWorker>(lane));
   }
 
   Status Listen(const tcp::endpoint& endpoint) {

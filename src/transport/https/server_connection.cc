@@ -214,7 +214,7 @@ ServerConnection::Next ServerConnection::Dispatch(const RequestHead& head, std::
   keep_alive_ = head.keep_alive;
   expects_continue_ = head.expects_continue;
   body_left_ = head.content_length.value_or(0);
-  request_ = BulkRequest{.peer = peer_, .token = head.token, .path = head.target};
+  request_ = BulkRequest{.peer = peer_, .token = head.token, .path = head.target, .lane = worker_.lane};
 
   if (unwelcome_) {
     keep_alive_ = false;

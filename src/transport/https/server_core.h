@@ -24,6 +24,9 @@ class ServerConnection;
 
 // One thread with its loop and the connections that live on it.
 struct ServerWorker {
+  explicit ServerWorker(int which) : lane(which) {}
+
+  const int lane;   // of the transfers on it
   GatherPool pool;  // outlives the connections, also those that only the loop's handlers still hold
   AsioLoop loop;
   std::unordered_set<std::shared_ptr<ServerConnection>> connections;
