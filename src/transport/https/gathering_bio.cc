@@ -10,7 +10,11 @@
 namespace fed_learn {
 namespace {
 
-constexpr std::size_t kBuffersKept = 8;
+// What one send takes.
+constexpr std::size_t kLargeBytes = 16 * GatherPool::kRecordBytes;
+constexpr std::size_t kSmallBytes = 5 * GatherPool::kRecordBytes;
+constexpr std::size_t kLargeMax = 8;  // in use at a time, and so also kept
+constexpr std::size_t kSmallKeptMax = 8;
 
 bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -57,31 +61,40 @@ BIO_METHOD* Method() {
 
 }  // namespace
 
-std::unique_ptr<std::byte[]> GatherPool::Take() {
-  if (kept_.empty()) return std::unique_ptr<std::byte[]>(new std::byte[kBufferBytes]);
-  auto buffer = std::move(kept_.back());
-  kept_.pop_back();
+GatherPool::Buffer GatherPool::Take() {
+  const bool is_large = large_out_ < kLargeMax;
+  const std::size_t size = is_large ? kLargeBytes : kSmallBytes;
+  if (is_large) ++large_out_;
+  auto& kept = is_large ? large_ : small_;
+  if (kept.empty()) return {std::unique_ptr<std::byte[]>(new std::byte[size]), size};
+  Buffer buffer = std::move(kept.back());
+  kept.pop_back();
   return buffer;
 }
 
-void GatherPool::Give(std::unique_ptr<std::byte[]> buffer) {
-  if (kept_.size() < kBuffersKept) kept_.push_back(std::move(buffer));
+void GatherPool::Give(Buffer buffer) {
+  if (buffer.size == kLargeBytes) {
+    --large_out_;
+    large_.push_back(std::move(buffer));
+  } else if (small_.size() < kSmallKeptMax) {
+    small_.push_back(std::move(buffer));
+  }
 }
 
 Gather::~Gather() {
-  if (buffer_ != nullptr) pool_->Give(std::move(buffer_));
+  if (buffer_.bytes != nullptr) pool_->Give(std::exchange(buffer_, {}));
 }
 
 Gather::Flushed Gather::Flush() {
   while (begin_ < end_) {
-    const ssize_t sent = send(descriptor_, buffer_.get() + begin_, end_ - begin_, MSG_NOSIGNAL);
+    const ssize_t sent = send(descriptor_, buffer_.bytes.get() + begin_, end_ - begin_, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0) return WouldBlock(errno) ? Flushed::kBlocked : Flushed::kBroken;
     begin_ += static_cast<std::size_t>(sent);
     counters_->wire_bytes_out.fetch_add(static_cast<std::uint64_t>(sent), std::memory_order_relaxed);
   }
   begin_ = end_ = 0;
-  if (buffer_ != nullptr) pool_->Give(std::move(buffer_));
+  if (buffer_.bytes != nullptr) pool_->Give(std::exchange(buffer_, {}));
   return Flushed::kAll;
 }
 
@@ -92,9 +105,9 @@ bio_st* Gather::NewBio() {
 }
 
 bool Gather::Append(const char* bytes, std::size_t size) {
-  if (GatherPool::kBufferBytes - end_ < size) return false;
-  if (buffer_ == nullptr) buffer_ = pool_->Take();
-  std::memcpy(buffer_.get() + end_, bytes, size);
+  if (buffer_.bytes == nullptr) buffer_ = pool_->Take();
+  if (buffer_.size - end_ < size) return false;
+  std::memcpy(buffer_.bytes.get() + end_, bytes, size);
   end_ += size;
   return true;
 }

@@ -16,17 +16,23 @@ struct bio_st;
 namespace fed_learn {
 
 // Buffers that the connections of one thread take turns with, so that an idle one holds none and a busy one finds its
-// pages warm. Used by one thread.
+// pages warm. A connection keeps its buffer while its peer's window is full; where many do, the later ones get small
+// buffers, so that memory hardly follows their number. Used by one thread.
 class GatherPool {
  public:
-  // One full record is 16,406 bytes; what one send takes.
-  static constexpr std::size_t kBufferBytes = 16 * 16406;
+  static constexpr std::size_t kRecordBytes = 16406;  // a full one on the wire
 
-  std::unique_ptr<std::byte[]> Take();
-  void Give(std::unique_ptr<std::byte[]> buffer);
+  struct Buffer {
+    std::unique_ptr<std::byte[]> bytes;
+    std::size_t size = 0;
+  };
+  Buffer Take();
+  void Give(Buffer buffer);
 
  private:
-  std::vector<std::unique_ptr<std::byte[]>> kept_;
+  std::vector<Buffer> large_;  // not in use
+  std::vector<Buffer> small_;
+  std::size_t large_out_ = 0;
 };
 
 // What has been written and not yet sent.
@@ -45,7 +51,7 @@ class Gather {
   Flushed Flush();
 
   // Whether one more record of full size fits. Writing without it fails the connection, so ask before SSL_write.
-  bool HasRoom() const { return GatherPool::kBufferBytes - end_ >= kRecordBytes + kSlackBytes; }
+  bool HasRoom() const { return end_ == 0 || buffer_.size - end_ >= GatherPool::kRecordBytes + kSlackBytes; }
   bool empty() const { return begin_ == end_; }
 
   // Forgets the descriptor, whose number may soon be somebody else's. All that follows fails.
@@ -60,13 +66,12 @@ class Gather {
   long Receive(char* bytes, std::size_t size);
 
  private:
-  static constexpr std::size_t kRecordBytes = 16406;
   static constexpr std::size_t kSlackBytes = 4096;  // for alerts and key updates that come between
 
   int descriptor_;
   GatherPool* pool_;
   LinkCounters* counters_;
-  std::unique_ptr<std::byte[]> buffer_;
+  GatherPool::Buffer buffer_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
