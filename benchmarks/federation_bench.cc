@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -219,13 +220,14 @@ Result<IdleServer> StartIdleServer(const Flags& flags, const std::string& kits, 
   const auto begin = loop.Now();
   ASSIGN_OR_RETURN(
       server.process,
-      ServiceProcess::Start({.command = {flags.fedlearn, "server", "--kit", kits + "/server", "--app", flags.app,
-                                         "--workspace", folder + "/workspace", "--listen", "127.0.0.1:0", "--set",
-                                         fmt::format("servers.0.max_num_clients={}", flags.idle_sites), "--set",
-                                         fmt::format("servers.0.min_num_clients={}", flags.idle_sites)},
-                             .log_file = folder + "/server.log",
-                             .tells_when_ready = true},
-                            loop, [](int) {}));
+      ServiceProcess::Start(
+          {.command = {flags.fedlearn, "server", "--kit", kits + "/server", "--app", flags.app, "--workspace",
+                       folder + "/workspace", "--listen", "127.0.0.1:0", "--set", "servers.0.name=bench", "--set",
+                       fmt::format("servers.0.max_num_clients={}", flags.idle_sites), "--set",
+                       fmt::format("servers.0.min_num_clients={}", flags.idle_sites)},
+           .log_file = folder + "/server.log",
+           .tells_when_ready = true},
+          loop, [](int) {}));
   const auto port = server.process->Ready();
   if (!port.has_value()) return Internal("the server failed:\n" + LastLines(folder + "/server.log", 10));
   server.start_seconds = std::chrono::duration<double>(loop.Now() - begin).count();
@@ -246,13 +248,12 @@ Status RunIdle(const Flags& flags, BenchRunner& runner, Disk& disk, const std::s
     starts.push_back(server->start_seconds);
   }
   const double alone = static_cast<double>(UsageOf(server->process->process()).rss_bytes) / kMega;
-  ASSIGN_OR_RETURN(
-      const auto sites,
-      ServiceProcess::Start({.command = {program, "sites", "--kind", "idle", "--server", server->address, "--sites",
-                                         std::to_string(flags.idle_sites), "--kits", kits, "--task", "fed_tcga_brca"},
-                             .log_file = folder + "/sites.log",
-                             .tells_when_ready = true},
-                            loop, [](int) {}));
+  ASSIGN_OR_RETURN(const auto sites,
+                   ServiceProcess::Start({.command = {program, "sites", "--kind", "idle", "--server", server->address,
+                                                      "--sites", std::to_string(flags.idle_sites), "--kits", kits},
+                                          .log_file = folder + "/sites.log",
+                                          .tells_when_ready = true},
+                                         loop, [](int) {}));
   const auto welcome = sites->Ready();
   if (!welcome.has_value()) return Internal("the sites failed:\n" + LastLines(folder + "/sites.log", 10));
   const ProcessUsage usage = UsageOf(server->process->process());
